@@ -1,0 +1,3 @@
+from vitald.cli import main
+
+main()

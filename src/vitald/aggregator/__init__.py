@@ -1,0 +1,1 @@
+"""The sidecar's aggregator: sockets in, windows inside, answers and forwarders out."""

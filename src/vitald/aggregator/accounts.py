@@ -1,0 +1,96 @@
+"""The books behind the ledger: every line is entered exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vitald.aggregator.interval import Ledger
+
+if TYPE_CHECKING:
+    from vitald.wire.parse import Line
+
+# The last rejected lines are kept for people to look at, each cut to this many bytes.
+MOST_REJECTED_KEPT = 50
+REJECTED_LENGTH = 200
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What came in at one listener; `kernel_dropped` is None where the kernel keeps no count."""
+
+    datagrams: int = 0
+    bytes: int = 0
+    kernel_dropped: int | None = None
+    errors: int = 0
+
+
+class Accounts:
+    """Counts of one engine. `lines` is never stored: it is the sum of where lines went."""
+
+    def __init__(self) -> None:
+        self.aggregated = 0
+        self.values = 0
+        self.late = 0
+        self.events = 0
+        self.service_checks = 0
+        self.internal_lines = 0
+        self.overflowed = 0
+        self.rejected: Counter[str] = Counter()
+        self.shed: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
+        self.listeners: dict[str, Traffic] = {}
+        self._last_rejected: deque[tuple[bytes, str]] = deque(maxlen=MOST_REJECTED_KEPT)
+
+    def listener(self, label: str) -> Traffic:
+        """Return the traffic of a listener, which outlives its socket."""
+        return self.listeners.setdefault(label, Traffic())
+
+    def reject(self, line: bytes, reason: str) -> None:
+        """Enter one line that was refused."""
+        self.rejected[reason] += 1
+        self._last_rejected.append((line[:REJECTED_LENGTH], reason))
+
+    def aggregate(self, line: Line) -> None:
+        """Enter one line that was taken."""
+        self.aggregated += 1
+        self.values += sum(len(sample.values) for sample in line.samples)
+        if line.extended is not None:
+            is_event = hasattr(line.extended, "alert_type")
+            self.events += is_event
+            self.service_checks += not is_event
+        self.notes.update(line.notes)
+
+    def ledger(self) -> Ledger:
+        """Return the counts as they stand; the caller adds what the series table knows."""
+        traffic = self.listeners.values()
+        return Ledger(
+            datagrams_received=sum(each.datagrams for each in traffic),
+            bytes_received=sum(each.bytes for each in traffic),
+            kernel_dropped=sum(each.kernel_dropped or 0 for each in traffic),
+            lines=self.aggregated + self.rejected.total() + self.shed.total(),
+            internal_lines=self.internal_lines,
+            values=self.values,
+            aggregated=self.aggregated,
+            rejected=dict(self.rejected),
+            shed=dict(self.shed),
+            notes=dict(self.notes),
+            late=self.late,
+            events=self.events,
+            service_checks=self.service_checks,
+            series_overflowed=self.overflowed,
+            listeners={
+                label: {
+                    "datagrams": each.datagrams,
+                    "bytes": each.bytes,
+                    "kernel_dropped": each.kernel_dropped,
+                    "errors": each.errors,
+                }
+                for label, each in self.listeners.items()
+            },
+            last_rejected=[
+                {"line": line.decode("utf-8", "backslashreplace"), "reason": reason}
+                for line, reason in self._last_rejected
+            ],
+        )

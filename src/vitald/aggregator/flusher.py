@@ -1,0 +1,65 @@
+"""The tick: seals an interval at every boundary of the wall clock and delivers it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from vitald.aggregator.engine import Engine
+    from vitald.aggregator.interval import Interval
+    from vitald.clock import Clock, Instant
+
+# A seal this close behind its boundary carries the boundary's label.
+_SNAP = 0.5
+
+
+class Flusher:
+    """Calls `engine.rotate` at multiples of `interval` (seconds) and `deliver` with what it sealed.
+
+    When the wall clock is stepped, the next boundary is counted from where it landed. `lag` is how
+    late the last tick was, in seconds: how long the event loop was held.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        deliver: Callable[[Interval], None],
+        *,
+        interval: float,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._engine = engine
+        self._deliver = deliver
+        self._interval = interval
+        self._clock = clock
+        self._sleep = sleep
+        self.lag = 0.0
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            boundary = self._next_boundary()
+            # The event loop's timer may fire a moment early; a slot must not end before its
+            # boundary, or a sliver of a slot would follow.
+            while 0 < (left := boundary - self._clock.now().wall) <= self._interval:
+                await self._sleep(left)
+            self.lag = max(0.0, -left) if abs(left) < self._interval else 0.0
+            self.flush(boundary)
+
+    def flush(self, boundary: float | None = None) -> None:
+        """Seal now and deliver, corrections of older intervals first."""
+        now = self._clock.now()
+        if boundary is not None and 0 <= now.wall - boundary < _SNAP:
+            now = now._replace(wall=boundary)
+        interval = self._engine.rotate(now)
+        for correction in interval.corrections:
+            self._deliver(correction)
+        self._deliver(interval)
+
+    def _next_boundary(self) -> float:
+        now: Instant = self._clock.now()
+        return (now.wall // self._interval + 1) * self._interval
