@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MOST_LINE = 65_536
 MOST_CONNECTIONS = 256
 
+_TURNS = 5
+
 
 class LineFramer:
     """Cuts a stream into whole lines; no I/O.
@@ -72,11 +74,11 @@ class StreamListener:
         self._server = await loop.create_server(lambda: _Connection(self), sock=self._sock)
 
     async def stop(self) -> None:
-        """Stop accepting, take what was sent already, close every connection."""
+        """Take what was sent already, stop accepting, close every connection."""
         if self._server is None:
             return
-        self._server.close()
         await self._drain()
+        self._server.close()
         for transport in self._connections:
             transport.close()
         await self._idle.wait()
@@ -86,9 +88,9 @@ class StreamListener:
         """Read until nothing more has arrived, within a bound that a sender cannot stretch."""
         for _ in range(1000):
             before = self._received
-            # A turn to find the readable sockets and a turn to read them.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            # Turns to find the readable sockets, to accept, to make the connection, to read it.
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
             if self._received == before:
                 return
 

@@ -1,0 +1,217 @@
+"""Real sockets on loopback into a real engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from vitald.aggregator.listener import Listener
+from vitald.aggregator.python_engine import PythonEngine
+from vitald.aggregator.receiver import BUDGET
+from vitald.aggregator.sockets import Address
+from vitald.aggregator.stream import MOST_CONNECTIONS, MOST_LINE
+from vitald.clock import Instant
+from vitald.errors import StartError
+
+
+@pytest.fixture
+async def engine():
+    loop = asyncio.get_running_loop()
+    return PythonEngine(Instant(0, 0), add_reader=loop.add_reader, remove_reader=loop.remove_reader)
+
+
+@pytest.fixture
+async def listen(engine):
+    listeners = []
+
+    async def start(address, **options):
+        listener = Listener(address, engine, **options)
+        await listener.start()
+        listeners.append(listener)
+        return listener
+
+    yield start
+    for listener in listeners:
+        if not listener._sock._closed:
+            await listener.stop()
+
+
+def addresses(folder):
+    return {
+        "udp v4": Address("udp", "127.0.0.1"),
+        "udp v6": Address("udp", "::1"),
+        "unixgram": Address("unixgram", path=str(folder / "dgram.sock")),
+        "tcp v4": Address("tcp", "127.0.0.1"),
+        "tcp v6": Address("tcp", "::1"),
+        "unix": Address("unix", path=str(folder / "stream.sock")),
+    }
+
+
+KINDS = list(addresses(Path()))
+
+
+def mode_of(listener):
+    return stat.S_IMODE(Path(listener.address.path).stat().st_mode)
+
+
+def connect(address):
+    family = (
+        socket.AF_UNIX
+        if address.path
+        else socket.AF_INET6
+        if ":" in address.host
+        else socket.AF_INET
+    )
+    kind = socket.SOCK_DGRAM if address.scheme in {"udp", "unixgram"} else socket.SOCK_STREAM
+    sock = socket.socket(family, kind)
+    sock.connect(address.path or (address.host, address.port))
+    return sock
+
+
+def send(address, pieces):
+    """Runs in a thread: a Unix datagram socket blocks its sender when ten datagrams wait."""
+    with connect(address) as sock:
+        for piece in pieces:
+            sock.sendall(piece)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_lines_arrive_through_every_kind_of_listener(kind, tmp_path, engine, listen):
+    listener = await listen(addresses(tmp_path)[kind])
+    sent = [b"a:%d|c\nb:1|g\n" % i for i in range(20)]
+    await asyncio.to_thread(send, listener.address, sent)
+    await listener.stop()
+    ledger = engine.ledger()
+    assert (ledger.aggregated, ledger.rejected) == (40, {})
+
+
+@pytest.mark.parametrize("kind", ["unixgram", "unix"])
+async def test_stopping_leaves_no_socket_file(kind, tmp_path, listen):
+    listener = await listen(addresses(tmp_path)[kind])
+    assert mode_of(listener) == 0o600
+    await listener.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_mode_of_a_unix_socket_can_be_wider(tmp_path, listen):
+    previous = os.umask(0o077)
+    try:
+        listener = await listen(Address("unixgram", path=str(tmp_path / "s")), mode=0o666)
+    finally:
+        os.umask(previous)
+    assert mode_of(listener) == 0o666
+
+
+async def test_a_stale_socket_file_is_taken_over(tmp_path, listen):
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as gone:
+        gone.bind(str(path))
+    await listen(Address("unixgram", path=str(path)))
+
+
+@pytest.mark.parametrize("scheme", ["unixgram", "unix"])
+async def test_a_socket_that_answers_is_not_taken_over(scheme, tmp_path, engine, listen):
+    address = Address(scheme, path=str(tmp_path / "s"))
+    await listen(address)
+    with pytest.raises(StartError, match=f"cannot bind {scheme}:.*: another process listens there"):
+        Listener(address, engine)
+
+
+async def test_a_path_that_is_no_socket_is_not_removed(tmp_path, engine):
+    path = tmp_path / "precious"
+    path.write_text("keep me")
+    with pytest.raises(StartError, match="the path exists and is not a socket"):
+        Listener(Address("unix", path=str(path)), engine)
+    assert path.read_text() == "keep me"
+
+
+async def test_a_port_in_use_is_one_clear_line(engine, listen):
+    first = await listen(Address("tcp", "127.0.0.1"))
+    with pytest.raises(StartError) as caught:
+        Listener(first.address, engine)
+    assert str(caught.value) == (
+        f"cannot bind tcp://127.0.0.1:{first.address.port}: address already in use"
+    )
+
+
+async def test_a_flood_is_taken_in_turns_and_to_the_last_datagram(engine, listen):
+    listener = await listen(Address("udp", "127.0.0.1"), receive_buffer=8 * 2**20)
+    with connect(listener.address) as sock:
+        for _ in range(BUDGET * 3 + 5):
+            sock.send(b"a:1|c")
+    await listener.stop()
+    assert engine.ledger().datagrams_received == BUDGET * 3 + 5
+
+
+async def test_what_the_kernel_dropped_is_counted_to_the_last_packet(engine, listen):
+    listener = await listen(Address("udp", "127.0.0.1"), receive_buffer=4096)
+    with connect(listener.address) as sock:
+        for _ in range(1000):
+            sock.send(b"a:1|c" * 20)
+    await listener.stop()
+    ledger = engine.ledger()
+    assert ledger.kernel_dropped > 0
+    assert ledger.datagrams_received + ledger.kernel_dropped == 1000
+
+
+async def test_a_unix_datagram_beyond_the_buffer_loses_its_cut_line_only(tmp_path, engine, listen):
+    listener = await listen(Address("unixgram", path=str(tmp_path / "s")), receive_buffer=1_000_000)
+    lines = [b"a:1|c"] * 20_000
+    with connect(listener.address) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+        sock.send(b"\n".join(lines))
+    await listener.stop()
+    ledger = engine.ledger()
+    whole = 65_536 // len(b"a:1|c\n")
+    assert (ledger.aggregated, ledger.rejected) == (whole, {"truncated": 1})
+
+
+@pytest.mark.parametrize("kind", ["tcp v4", "unix"])
+async def test_a_line_cut_by_the_end_of_the_connection_is_truncated(kind, tmp_path, engine, listen):
+    listener = await listen(addresses(tmp_path)[kind])
+    with connect(listener.address) as sock:
+        sock.sendall(b"a:1|c\na:1")
+    await listener.stop()
+    ledger = engine.ledger()
+    assert (ledger.aggregated, ledger.rejected) == (1, {"truncated": 1})
+
+
+async def test_lines_split_over_reads_are_put_together(engine, listen):
+    listener = await listen(Address("tcp", "127.0.0.1"))
+    _, writer = await asyncio.open_connection(listener.address.host, listener.address.port)
+    for piece in (b"a:", b"1|", b"c\nb", b":2|c\n"):
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.01)  # so that the pieces are read apart
+    writer.close()
+    await writer.wait_closed()
+    await listener.stop()
+    assert engine.ledger().aggregated == 2
+
+
+async def test_an_endless_line_is_cut_and_skipped_in_bounded_memory(engine, listen):
+    listener = await listen(Address("tcp", "127.0.0.1"))
+    with connect(listener.address) as sock:
+        sock.setblocking(True)
+        await asyncio.to_thread(sock.sendall, b"x" * (MOST_LINE * 5) + b"\na:1|c\n")
+    await listener.stop()
+    ledger = engine.ledger()
+    assert (ledger.aggregated, ledger.rejected) == (1, {"truncated": 1})
+
+
+async def test_connections_beyond_the_limit_are_turned_away_and_counted(engine, listen):
+    listener = await listen(Address("tcp", "127.0.0.1"))
+    socks = [
+        await asyncio.to_thread(connect, listener.address) for _ in range(MOST_CONNECTIONS + 3)
+    ]
+    socks[0].sendall(b"a:1|c\n")
+    await listener.stop()
+    for sock in socks:
+        sock.close()
+    assert listener.refused_connections == 3
+    assert engine.ledger().aggregated == 1

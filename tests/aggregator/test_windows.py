@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vitald.aggregator.series import Counter
+from vitald.aggregator.windows import Slot, Windows
+from vitald.clock import Instant
+from vitald.metric import MetricType, SeriesKey
+
+SERIES = Counter(SeriesKey(MetricType.COUNTER, "a", ()), 0.0)
+
+
+def test_the_default_windows_need_three_levels():
+    levels = Windows(10.0).levels
+    assert [(level.resolution, level.retention) for level in levels] == [
+        (10, 300),
+        (60, 900),
+        (300, 3600),
+    ]
+
+
+@given(
+    st.sampled_from([1.0, 2.0, 5.0, 10.0, 30.0]),
+    st.lists(st.sampled_from([1, 6, 30, 60, 90, 360, 720]), min_size=1, max_size=5, unique=True),
+    st.lists(
+        st.tuples(st.floats(0.9, 1.1), st.sampled_from([0.0] * 20 + [-500.0, 500.0, 0.4, -0.4])),
+        min_size=1,
+        max_size=300,
+    ),
+)
+def test_a_window_is_a_run_of_slots_without_gap_or_overlap(interval, multiples, ticks):
+    windows = Windows(interval, [interval * multiple for multiple in multiples])
+    wall, monotonic = 1_700_000_000.0, 50.0
+    for total, (length, jump) in enumerate(ticks, start=1):
+        start = Instant(wall, monotonic)
+        monotonic += interval * length
+        wall += interval * length + jump
+        windows.push(Slot(start, Instant(wall, monotonic), {SERIES: (1.0, 1.0)}))
+        for window in {interval * multiple for multiple in multiples}:
+            slots = windows.select(window)
+            assert slots[-1].end.monotonic == monotonic
+            for earlier, later in pairwise(slots):
+                assert earlier.end.monotonic == later.start.monotonic
+            covered = monotonic - slots[0].start.monotonic
+            assert covered >= min(window - interval / 2, monotonic - 50.0) - 1e-6
+            assert sum(slot.cells[SERIES][0] for slot in slots) <= total
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 2000))
+def test_memory_is_bounded_by_the_retention(ticks):
+    windows = Windows(10.0)
+    for tick in range(ticks):
+        slot = Slot(Instant(tick * 10.0, tick * 10.0), Instant(tick * 10 + 10, tick * 10 + 10), {})
+        windows.push(slot)
+    for level in windows.levels:
+        assert len(level.slots) <= level.retention / level.resolution + 2
+
+
+@pytest.mark.parametrize("wall", [0.0, 9.9, 10.0, 3599.0])
+def test_a_wall_time_is_found_in_every_level_that_holds_it(wall):
+    windows = Windows(10.0)
+    for tick in range(30):
+        windows.push(
+            Slot(Instant(tick * 10.0, tick * 10.0), Instant(tick * 10 + 10, tick * 10 + 10), {})
+        )
+    found = windows.holding(wall)
+    assert all(slot.holds(wall) for slot in found)
+    assert len(found) == (3 if wall < 300 else 0)
