@@ -454,6 +454,15 @@ def test_the_last_rejected_lines_are_kept_with_their_reasons(engine):
     assert max(len(str(entry["line"])) for entry in kept) <= 200
 
 
+def test_a_line_that_is_rejected_again_and_again_is_kept_once_with_its_count(engine):
+    engine.ingest(b"a:x|c\n" * 500 + b"b:x|c")
+    kept = engine.ledger().last_rejected
+    assert kept == [
+        {"line": "b:x|c", "reason": "bad_value", "times": 1},
+        {"line": "a:x|c", "reason": "bad_value", "times": 500},
+    ]
+
+
 def test_the_sidecars_own_lines_are_counted_apart(engine):
     engine.ingest(b"cpu_usage_percent:3|g\nload:1|g")
     engine.ingest(b"a:1|c", label="udp")

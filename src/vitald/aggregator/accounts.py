@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from vitald.aggregator.interval import Ledger
 if TYPE_CHECKING:
     from vitald.wire.parse import Line
 
-# The last rejected lines are kept for people to look at, each cut to this many bytes.
+# The last different rejected lines are kept for people to look at, each cut to this many bytes.
 MOST_REJECTED_KEPT = 50
 REJECTED_LENGTH = 200
 
@@ -41,7 +41,8 @@ class Accounts:
         self.shed: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
         self.listeners: dict[str, Traffic] = {}
-        self._last_rejected: deque[tuple[bytes, str]] = deque(maxlen=MOST_REJECTED_KEPT)
+        # Oldest first, by when each was seen last; the value is how often it was.
+        self._last_rejected: dict[tuple[bytes, str], int] = {}
 
     def listener(self, label: str) -> Traffic:
         """Return the traffic of a listener, which outlives its socket."""
@@ -50,7 +51,11 @@ class Accounts:
     def reject(self, line: bytes, reason: str) -> None:
         """Enter one line that was refused."""
         self.rejected[reason] += 1
-        self._last_rejected.append((line[:REJECTED_LENGTH], reason))
+        entry = (line[:REJECTED_LENGTH], reason)
+        times = self._last_rejected.pop(entry, 0) + 1
+        if len(self._last_rejected) >= MOST_REJECTED_KEPT:
+            del self._last_rejected[next(iter(self._last_rejected))]
+        self._last_rejected[entry] = times
 
     def aggregate(self, line: Line) -> None:
         """Enter one line that was taken."""
@@ -90,7 +95,7 @@ class Accounts:
                 for label, each in self.listeners.items()
             },
             last_rejected=[
-                {"line": line.decode("utf-8", "backslashreplace"), "reason": reason}
-                for line, reason in self._last_rejected
+                {"line": line.decode("utf-8", "backslashreplace"), "reason": reason, "times": times}
+                for (line, reason), times in reversed(self._last_rejected.items())
             ],
         )

@@ -98,7 +98,8 @@ class Ledger:
     A packed line is one line; `values` counts the values in aggregated lines. `notes` counts what
     was kept but odd (`clamped_rate`, `dropped_tag`, `unknown_field`, …). `listeners` has, per
     listener, `datagrams`, `bytes` and `kernel_dropped` (None where the kernel keeps no count);
-    `internal` lines came from the sidecar's own checks.
+    `internal` lines came from the sidecar's own checks. `last_rejected` has the last different
+    rejected lines, newest first, with `reason` and `times`.
     """
 
     datagrams_received: int = 0

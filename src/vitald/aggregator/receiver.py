@@ -40,13 +40,14 @@ class Receiver:
         self._traffic = traffic
         self._take = take
         self._is_unix = sock.family == socket.AF_UNIX
-        self._view = memoryview(bytearray(SIZE)) if self._is_unix else memoryview(b"")
+        # Received into and copied out: a fresh 64 KiB object a datagram costs more than the copy.
+        self._view = memoryview(bytearray(SIZE))
         self._drops_seen = 0
         self.account_drops()
 
     def drain(self) -> int:
         """Take at most `BUDGET` datagrams; return how many there were."""
-        batch = self._receive_unix() if self._is_unix else self._receive_udp()
+        batch = self._receive()
         if batch:
             self._traffic.datagrams += len(batch)
             self._traffic.bytes += sum(map(len, batch))
@@ -71,31 +72,20 @@ class Receiver:
         self._drops_seen = words[8]
         self._traffic.kernel_dropped = (self._traffic.kernel_dropped or 0) + fresh
 
-    def _receive_udp(self) -> list[bytes]:
+    def _receive(self) -> list[bytes]:
         batch: list[bytes] = []
-        receive = self._sock.recv
-        try:
-            for _ in range(BUDGET):
-                batch.append(receive(SIZE))  # noqa: PERF401  what came before an error counts
-        except BlockingIOError:
-            pass
-        except OSError:
-            self._traffic.errors += 1
-        return batch
-
-    def _receive_unix(self) -> list[bytes]:
-        batch: list[bytes] = []
+        receive, view = self._sock.recv_into, self._view
         try:
             for _ in range(BUDGET):
                 # With MSG_TRUNC the call returns the datagram's true length.
-                length = self._sock.recv_into(self._view, 0, socket.MSG_TRUNC)
-                data = bytes(self._view[:length])
-                if length > SIZE:
+                length = receive(view, 0, socket.MSG_TRUNC)
+                data = bytes(view[:length])
+                if length <= SIZE:
+                    batch.append(data)
+                else:
                     self._traffic.datagrams += 1
                     self._traffic.bytes += length
                     self._take(data, True)
-                else:
-                    batch.append(data)
         except BlockingIOError:
             pass
         except OSError:

@@ -71,7 +71,8 @@ class SeriesTable:
                 del self._series[series.key]
                 self._names[series.key.type, series.key.name] -= 1
             series.is_alive = False
-        self._names = +self._names
+        if idle:
+            self._names = +self._names  # without the names that nobody has any more
         return bool(idle)
 
     def _overflow_for(self, key: SeriesKey, now: float) -> Series:

@@ -1,0 +1,76 @@
+"""Config into plain values: what the daemon hands to constructors that do not know Config."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from vitald.aggregator.listener import Listener
+from vitald.aggregator.sockets import Address
+from vitald.checks.spec import CheckSpec
+from vitald.config.options import ForwarderOptions, arguments
+from vitald.errors import StartError
+from vitald.wire.dialect import Dialect
+from vitald.wire.encode import metric_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vitald.aggregator.engine import Engine
+    from vitald.aggregator.forwarders.base import Forwarder
+    from vitald.checks.base import Observation
+    from vitald.config.listen import Listener as Listen
+    from vitald.config.model import Config, ForwarderEntry
+
+# What the sidecar tells its own engine: a negative gauge is a value, never a delta.
+OBSERVATION_DIALECT = Dialect(gauge_sign="absolute")
+
+
+def specs_of(config: Config) -> list[CheckSpec]:
+    """Return what the scheduler runs."""
+    return [
+        CheckSpec.of(entry.name, entry.type, entry.plugin, entry.options) for entry in config.checks
+    ]
+
+
+def listener_of(listen: Listen, config: Config, engine: Engine) -> Listener:
+    """Bind one address; raises StartError."""
+    return Listener(
+        Address(*listen.address),
+        engine,
+        dialect=config.dialect(listen),
+        receive_buffer=listen.receive_buffer,
+        mode=listen.mode,
+    )
+
+
+def build_forwarder(entry: ForwarderEntry, config: Config) -> Forwarder:
+    """Build one target; raises StartError when its class refuses its options."""
+    try:
+        built = entry.plugin(host=config.host, **arguments(entry.options, ForwarderOptions))
+    except Exception as error:
+        raise StartError(f"cannot build forwarder {entry.name}: {error}") from error
+    return cast("Forwarder", built)
+
+
+def queue_of(options: ForwarderOptions) -> dict[str, Any]:
+    """Return what the dispatcher does about a target that does not take an interval."""
+    return {name: getattr(options, name) for name in ForwarderOptions.model_fields}
+
+
+def observation_lines(
+    observations: Sequence[Observation], durations: Sequence[tuple[str, float]]
+) -> bytes:
+    """Return checks' numbers as lines: gauges, and `check_duration_seconds` as a distribution.
+
+    A number that could not be read makes no line.
+    """
+    lines = [
+        metric_line(each.name, repr(float(each.value)), "g", tags=each.tags)
+        for each in observations
+        if each.value is not None
+    ]
+    lines += [
+        metric_line("check_duration_seconds", repr(seconds), "d", tags=[("check", name)])
+        for name, seconds in durations
+    ]
+    return "\n".join(lines).encode()
