@@ -46,3 +46,10 @@ def test_an_exact_and_an_estimated_side_merge_either_way(left, right):
 
 def test_a_member_counts_once_however_often_it_comes():
     assert of([b"x"] * 5000, 2).count() == 1
+
+
+def test_a_long_member_is_told_apart_by_all_of_its_bytes_in_bounded_memory():
+    long = [b"x" * 60_000 + b"%d" % i for i in range(50)]
+    counted = of(long + long)
+    assert counted.count() == 50
+    assert max(map(len, counted.exact)) <= 64

@@ -369,6 +369,15 @@ def test_a_series_that_expired_and_came_back_counts_on(new_engine):
     assert ask(engine, window=10).popitem()[1].sum == 3
 
 
+def test_long_spellings_count_like_short_ones(engine):
+    line = b"a:1|c|#" + b",".join(b"tag%d:%s" % (i, b"v" * 40) for i in range(20))
+    for _ in range(5):
+        engine.ingest(line + b"\n" + line)
+    engine.rotate(at(10))
+    (row,) = ask(engine).values()
+    assert (row.sum, len(row.tags)) == (10, 20)
+
+
 # The ledger
 
 

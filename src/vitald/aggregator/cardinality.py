@@ -22,6 +22,9 @@ _REST_MASK = (1 << _REST_BITS) - 1
 
 DEFAULT_EXACT_LIMIT = 1000
 
+# A longer member is kept as its 128-bit digest, so that memory does not follow its length.
+LONGEST_MEMBER = 64
+
 
 class Members:
     """The distinct members of a set; `limit` is the most it keeps exactly."""
@@ -35,6 +38,10 @@ class Members:
 
     def add(self, members: Iterable[bytes]) -> None:
         """Take `members`, each counted once however often it comes."""
+        members = [
+            member if len(member) <= LONGEST_MEMBER else blake2b(member, digest_size=16).digest()
+            for member in members
+        ]
         if self.registers is None:
             self.exact.update(members)
             if len(self.exact) > self.limit:

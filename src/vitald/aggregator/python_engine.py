@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from vitald.wire.parse import Sample
 
 BATCH = 1000
-# Lines that may wait in routes: some 3 MB, and some 20 ms to fold.
-MOST_WAITING = 50_000
 # Events and service checks that one interval may carry; more are counted as shed.
 MOST_EVENTS = 1000
 
@@ -171,7 +169,7 @@ class PythonEngine:
                     self._take(line, dialect)
         if rest:
             self._accounts.reject(rest, "truncated")
-        if self._routes.note(len(lines)) > MOST_WAITING:
+        if self._routes.note(len(lines), len(data)):
             self._routes.fold()
 
     def _take(self, line: bytes, dialect: Dialect) -> None:

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from vitald.wire.dialect import Dialect
     from vitald.wire.parse import Sample
 
+# A longer spelling gets no route: their memory must not be the sender's choice.
+LONGEST_SPELLING = 512
+
+# What may wait in routes: some 20 ms to fold.
+MOST_WAITING_LINES = 50_000
+MOST_WAITING_BYTES = 8_000_000
+
 # suffix -> name -> the waiting list's `append`.
 Appends = dict[bytes, dict[bytes, "Callable[[bytes], None]"]]
 
@@ -51,6 +58,7 @@ class Routes:
         self._routes: list[Route] = []
         self._appends: dict[Dialect, Appends] = {}
         self._waiting = 0
+        self._waiting_bytes = 0
 
     def of(self, dialect: Dialect) -> Appends:
         """Return the look-up table of a dialect."""
@@ -62,7 +70,7 @@ class Routes:
         A timestamp needs the full path. A gauge's values must stay in order, so it has one
         spelling with a route at the most. Overflow series get none: their spellings have no bound.
         """
-        if sample.timestamp is not None or series.is_overflow:
+        if sample.timestamp is not None or series.is_overflow or len(line) > LONGEST_SPELLING:
             return
         if isinstance(series, Gauge) and series.route is not None:
             return
@@ -76,10 +84,11 @@ class Routes:
         self._routes.append(route)
         self.of(dialect).setdefault(suffix, {})[name] = route.waiting.append
 
-    def note(self, lines: int) -> int:
-        """Note that up to `lines` more wait; return how many may wait in all."""
+    def note(self, lines: int, size: int) -> bool:
+        """Note that up to `lines` more wait, of `size` bytes; say whether it is time to fold."""
         self._waiting += lines
-        return self._waiting
+        self._waiting_bytes += size
+        return self._waiting > MOST_WAITING_LINES or self._waiting_bytes > MOST_WAITING_BYTES
 
     def fold(self) -> None:
         """Put everything that waits into the open slot."""
@@ -87,6 +96,7 @@ class Routes:
             if route.waiting:
                 self._fold(route)
         self._waiting = 0
+        self._waiting_bytes = 0
 
     def settle(self, series: Series) -> None:
         """Fold what waits for a gauge, so that what comes next comes after it."""
