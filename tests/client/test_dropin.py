@@ -1,0 +1,255 @@
+"""The subclasses of `statsd`'s clients: the same bytes, and what tags add to them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import statsd
+
+from vitald.client import StatsClient, TCPStatsClient, UnixSocketStatsClient
+
+
+@pytest.fixture
+def make_pair(udp):
+    """Make `statsd`'s own client and ours, to the same receiver."""
+    made = []
+
+    def make(**options):
+        host, port = udp.sock.getsockname()
+        made.extend([statsd.StatsClient(host, port, **options), StatsClient(host, port, **options)])
+        return made[-2:]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(make_pair):
+    return make_pair()[1]
+
+
+def test_each_class_is_a_subclass_of_its_namesake():
+    assert issubclass(StatsClient, statsd.StatsClient)
+    assert issubclass(TCPStatsClient, statsd.TCPStatsClient)
+    assert issubclass(UnixSocketStatsClient, statsd.UnixSocketStatsClient)
+
+
+def use_everything(client):
+    client.incr("jobs")
+    client.incr("jobs", 5)
+    client.decr("jobs", 2.5)
+    client.gauge("depth", 7)
+    client.gauge("depth", -7)
+    client.gauge("depth", -7, delta=True)
+    client.gauge("depth", 7, delta=True)
+    client.set("users", "ann")
+    client.timing("render", 1.5)
+    client.timing("render", dt.timedelta(seconds=2))
+    with client.pipeline() as pipe:
+        for number in range(100):
+            pipe.incr(f"counter.number.{number}")
+        pipe.gauge("depth", -3)
+        pipe.timing("render", 3)
+
+
+@pytest.mark.parametrize("options", [{}, {"prefix": "shop"}, {"maxudpsize": 100}])
+def test_calls_without_tags_send_the_same_packets_as_statsd(make_pair, udp, options):
+    theirs, ours = make_pair(**options)
+    use_everything(theirs)
+    udp.lines()
+    expected, udp.datagrams[:] = list(udp.datagrams), []
+    use_everything(ours)
+    udp.lines()
+    assert udp.datagrams == expected
+
+
+def test_every_verb_takes_tags(client, udp):
+    tags = {"queue": "mail", "a": "1"}
+    client.incr("jobs", tags=tags)
+    client.decr("jobs", tags=tags)
+    client.gauge("depth", -7, tags=tags)
+    client.gauge("depth", 7, delta=True, tags=["a:1"])
+    client.set("users", "ann", tags=tags)
+    client.timing("render", 1.5, tags=tags)
+    client.histogram("size", 3, tags=tags)
+    client.distribution("wait", 0.5, tags=tags)
+    client.event("deploy", "v2", tags=tags, alert_type="error")
+    client.service_check("db", 1, tags=tags, message="slow")
+    assert udp.lines() == [
+        "jobs:1|c|#a:1,queue:mail",
+        "jobs:-1|c|#a:1,queue:mail",
+        "depth:0|g|#a:1,queue:mail",
+        "depth:-7|g|#a:1,queue:mail",
+        "depth:+7|g|#a:1",
+        "users:ann|s|#a:1,queue:mail",
+        "render:1.500000|ms|#a:1,queue:mail",
+        "size:3|h|#a:1,queue:mail",
+        "wait:0.5|d|#a:1,queue:mail",
+        "_e{6,2}:deploy|v2|t:error|#a:1,queue:mail",
+        "_sc|db|1|#a:1,queue:mail|m:slow",
+    ]
+
+
+def test_a_pipeline_takes_tags_and_the_new_types(client, udp):
+    with client.pipeline() as pipe:
+        pipe.incr("jobs", tags=["a:1"])
+        pipe.distribution("wait", 2)
+        pipe.event("deploy")
+        with pipe.pipeline() as inner:
+            inner.gauge("depth", -1, tags=["b:2"])
+    udp.lines()
+    assert udp.datagrams == [
+        b"jobs:1|c|#a:1\nwait:2|d\n_e{6,0}:deploy|\ndepth:0|g|#b:2\ndepth:-1|g|#b:2"
+    ]
+
+
+def test_a_sampled_call_puts_its_rate_before_its_tags(client, udp, monkeypatch):
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    client.incr("jobs", rate=0.5, tags=["a:1"])
+    assert udp.lines() == ["jobs:1|c|@0.5|#a:1"]
+
+
+async def test_timers_measure_blocks_functions_coroutines_and_generators(client, udp):
+    with client.timer("block", tags=["a:1"]) as timer:
+        pass
+    assert timer.ms >= 0
+    with pytest.raises(RuntimeError, match="Already sent"):
+        timer.send()
+
+    @client.timer("function", tags=["a:1"])
+    def function():
+        return 1
+
+    @client.timer("coroutine")
+    async def coroutine():
+        return 2
+
+    @client.timer("generator")
+    def generator():
+        yield 3
+        assert not [line for line in udp.lines() if line.startswith("generator")]
+
+    assert function() == 1
+    assert await coroutine() == 2
+    assert list(generator()) == [3]
+    names = [line.partition(":")[0] for line in udp.lines()]
+    assert names == ["block", "function", "coroutine", "generator"]
+    assert [line.endswith("|ms|#a:1") for line in udp.lines()] == [True, True, False, False]
+
+
+def test_a_name_that_is_not_ascii_is_sent_and_one_with_a_newline_makes_one_line(client, udp):
+    client.incr("naïve.世界")
+    client.incr("a:1|c\nb")
+    client.set("users", "x\ny:1|c")
+    assert udp.lines() == ["naïve.世界:1|c", "a_1_c_b:1|c", "users:x_y:1_c|s"]
+
+
+def test_calls_after_close_are_counted_and_raise_nothing(client):
+    client.close()
+    client.incr("jobs")
+    client.event("")
+    assert client.dropped == 2
+
+
+def test_a_host_name_is_looked_up_by_another_thread_and_packets_wait(udp, monkeypatch):
+    real, threads, answer = socket.getaddrinfo, [], threading.Event()
+
+    def look_up(host, *arguments, flags=0):
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "not a number")
+        threads.append(threading.get_ident())
+        assert answer.wait(20)
+        return real("127.0.0.1", *arguments)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    client = StatsClient("metrics.example", udp.sock.getsockname()[1])
+    for number in range(1002):
+        client.incr("jobs", number)
+    answer.set()
+    while client._addr is None or client._waiting:
+        time.sleep(0.001)
+    client.incr("end")
+    client.close()
+    assert udp.lines()[0] == "jobs:2|c"
+    assert len(udp.lines()) == 1001
+    assert client.dropped == 2
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_a_host_that_does_not_resolve_raises_nothing(monkeypatch):
+    slept = threading.Event()
+
+    def refuse(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    def sleep(_):
+        slept.set()
+        client.close()
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr("vitald.client.dropin.time.sleep", sleep)
+    client = StatsClient("metrics.invalid")
+    client.incr("jobs")
+    assert slept.wait(20)
+
+
+def test_stream_clients_send_lines_with_tags(stream, read_all):
+    if stream.url.startswith("tcp:"):
+        client = TCPStatsClient("127.0.0.1", stream.listener.getsockname()[1])
+    else:
+        client = UnixSocketStatsClient(stream.listener.getsockname())
+    client.incr("jobs", tags=["a:1"])
+    client.gauge("depth", -1)
+    client.incr("naïve")
+    with client.pipeline() as pipe:
+        pipe.incr("one")
+        pipe.distribution("two", 2)
+    client.close()
+    lines = read_all(stream.accept())
+    assert lines == [
+        "jobs:1|c|#a:1",
+        "depth:0|g",
+        "depth:-1|g",
+        "naïve:1|c",
+        "one:1|c",
+        "two:2|d",
+    ]
+
+
+def test_a_stream_client_that_could_not_connect_connects_at_the_next_call(tmp_path, read_all):
+    path = str(tmp_path / "statsd.sock")
+    client = UnixSocketStatsClient(path)
+    with pytest.raises(OSError, match="No such file"):
+        client.incr("jobs")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen()
+        client.incr("jobs")
+        client.close()
+        assert read_all(listener.accept()[0]) == ["jobs:1|c"]
+
+
+AIRFLOW = """
+import statsd
+from vitald.client import StatsClient
+assert issubclass(StatsClient, statsd.StatsClient)
+client = StatsClient(host="127.0.0.1", port={port}, prefix="airflow", ipv6=False)
+client.incr("ti.start", 1, 1)
+client.timing("dagrun.duration", 12.5)
+client.close()
+"""
+
+
+def test_it_is_built_and_called_the_way_airflow_does_it(udp):
+    script = AIRFLOW.format(port=udp.sock.getsockname()[1])
+    subprocess.run([sys.executable, "-c", script], check=True, env=dict(os.environ))
+    assert udp.lines() == ["airflow.ti.start:1|c", "airflow.dagrun.duration:12.500000|ms"]

@@ -1,0 +1,192 @@
+"""Series alone: what is folded, what is encoded, what is refused."""
+
+from __future__ import annotations
+
+import math
+from _thread import allocate_lock
+from collections import Counter
+from enum import IntEnum
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitald.client.series import (
+    CounterSeries,
+    Delta,
+    GaugeSeries,
+    SampleSeries,
+    SetSeries,
+    add_up,
+    as_number,
+)
+
+
+class Owner:
+    def __init__(self):
+        self.lock = allocate_lock()
+        self.drops = Counter()
+
+    def relieve(self, series):
+        """Leave the buffer as it is."""
+
+    def drop(self, reason, samples=1):
+        self.drops[reason] += samples
+
+
+@pytest.fixture
+def owner():
+    return Owner()
+
+
+def drain(series, size=1432):
+    return list(series.units(size))
+
+
+@given(st.lists(st.lists(st.integers(-9, 9) | st.booleans(), max_size=5), max_size=5))
+def test_folding_a_counter_in_parts_changes_nothing(parts):
+    series = CounterSeries(Owner(), None, b"jobs:", b"|c")
+    for part in parts:
+        for value in part:
+            series.record(value)
+        series.fold()
+    values = [value for part in parts for value in part]
+    expected = [(b"jobs:%d|c" % sum(values), len(values))] if values else []
+    assert drain(series) == expected
+    assert drain(series) == []
+    assert series.waiting() == 0
+
+
+def test_counts_that_cancel_out_are_sent_as_a_zero(owner):
+    series = CounterSeries(owner, None, b"jobs:", b"|c")
+    series.record(1)
+    series.record(-1)
+    assert drain(series) == [(b"jobs:0|c", 2)]
+
+
+def test_a_sum_beyond_any_number_is_dropped_and_counted(owner):
+    series = CounterSeries(owner, None, b"jobs:", b"|c")
+    series.record(1e308)
+    series.record(1e308)
+    assert drain(series) == []
+    assert owner.drops == {"bad_value": 2}
+    series.record(1)
+    assert drain(series) == [(b"jobs:1|c", 1)]
+
+
+gauge_steps = st.lists(
+    st.tuples(st.sampled_from(["set", "delta", "fold", "bad"]), st.integers(-5, 5)), max_size=20
+)
+
+
+@given(gauge_steps)
+def test_a_gauge_folds_like_a_server_would(steps):
+    owner = Owner()
+    series = GaugeSeries(owner, None, b"depth:", b"|g")
+    level, is_set, seen = 0, False, 0
+    for step, value in steps:
+        if step == "fold":
+            series.fold()
+            continue
+        if step == "set":
+            series.record(value)
+            level, is_set = value, True
+        elif step == "delta":
+            series.record(Delta((value,)))
+            level += value
+        else:
+            series.record(math.nan)
+            continue
+        seen += 1
+    units = drain(series)
+    if not seen:
+        assert units == []
+        return
+    ((unit, _),) = units
+    if not is_set:
+        assert unit == b"depth:%+d|g" % level
+    elif level < 0:
+        assert unit == b"depth:0|g\ndepth:%d|g" % level
+    else:
+        assert unit == b"depth:%d|g" % level
+
+
+def test_members_that_are_cleaned_to_one_are_one(owner):
+    series = SetSeries(owner, None, b"users:", b"|s")
+    for member in ("a|b", "a_b", "", "c:d"):
+        series.record(member)
+    assert drain(series) == [(b"users:a_b|s", 3), (b"users:c:d|s", 0)]
+    assert owner.drops == {"bad_value": 1}
+
+
+def test_a_set_that_nobody_takes_is_bounded(owner, monkeypatch):
+    monkeypatch.setattr("vitald.client.series._MEMBERS", 10)
+    series = SetSeries(owner, None, b"users:", b"|s")
+    for member in range(25):
+        series.record(str(member))
+        if member % 5 == 4:
+            series.fold()
+    assert owner.drops["buffer_full"] + series.waiting() == 25
+    assert len(drain(series)) <= 10
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=600),
+    st.integers(1, 200),
+)
+def test_packed_lines_hold_every_sample_in_order_within_the_size(values, size):
+    series = SampleSeries(Owner(), None, b"render:", b"|ms|#a:1")
+    for value in values:
+        series.record(value)
+    units = drain(series, size)
+    texts = [line[len(b"render:") : -len(b"|ms|#a:1")].split(b":") for line, _ in units]
+    assert [float(text) for part in texts for text in part] == values
+    assert [samples for _, samples in units] == [len(part) for part in texts]
+    for (line, samples), part in zip(units, texts, strict=True):
+        assert len(line) <= size or samples == 1
+        assert all(part)
+
+
+def test_discarding_counts_what_was_folded_and_what_was_not(owner):
+    series = CounterSeries(owner, None, b"jobs:", b"|c")
+    for _ in range(3):
+        series.record(1)
+    series.fold()
+    series.record(1)
+    assert series.discard() == 4
+    assert series.waiting() == 0
+    assert drain(series) == []
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (1, 1),
+        (True, 1),
+        (Level.HIGH, 3),
+        (0.5, 0.5),
+        (2**1023, None),
+        (2**1023 - 1, 2**1023 - 1),
+        (math.inf, None),
+        ("1", None),
+        (bytearray(b"1"), None),
+        (None, None),
+        (1j, None),
+    ],
+)
+def test_what_a_number_is(value, number):
+    assert as_number(value) == number
+    assert type(as_number(value)) in {int, float, type(None)}
+
+
+@given(st.lists(st.floats(-1e12, 1e12) | st.integers(-(2**70), 2**70)))
+def test_sums_are_exact_for_ints_and_rounded_once_for_floats(values):
+    total = add_up(values)
+    if all(type(value) is int for value in values):
+        assert total == sum(values)
+    else:
+        assert total == math.fsum(values)
