@@ -1,0 +1,1 @@
+"""Configuration. This package imports nothing, so that `paths` costs the CLI nothing."""
