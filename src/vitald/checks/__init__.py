@@ -1,0 +1,1 @@
+"""Checks: one small file each, a scheduler, and a pure state machine."""
