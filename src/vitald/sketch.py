@@ -13,7 +13,8 @@ histogram halves its scale step instead of growing; `scale` says so and `relativ
 
 from __future__ import annotations
 
-from itertools import repeat
+from bisect import bisect_left
+from itertools import accumulate, repeat
 from math import ceil, fsum, log2, pow  # noqa: A004  float powers, typed
 from operator import mul
 from typing import TYPE_CHECKING
@@ -104,23 +105,30 @@ class Sketch:
         """
         if not self.count:
             return [None] * len(fractions)
-        cells = list(self.cells())
-        total = fsum(weight for _, weight in cells)
-        answers: dict[float, float] = {}
-        walk = iter(cells)
-        value, reached = next(walk)
-        for fraction in sorted(fractions):
-            # A weight such as 1/0.3 is not exact in binary; the slack keeps a rank that falls on
-            # a bucket's edge inside that bucket.
-            rank = fraction * total * (1 - 1e-12)
-            while reached < rank:
-                step = next(walk, None)
-                if step is None:
-                    break
-                value, reached = step[0], reached + step[1]
-            answers[fraction] = min(max(value, self.min), self.max)
-        answers.update({f: edge for f, edge in ((0.0, self.min), (1.0, self.max)) if f in answers})
-        return [answers[fraction] for fraction in fractions]
+        negative = sorted(self.negative, reverse=True)
+        positive = sorted(self.positive)
+        weights = (
+            *map(self.negative.__getitem__, negative),
+            self.zero_count,
+            *map(self.positive.__getitem__, positive),
+        )
+        reached = list(accumulate(weights))
+        # A weight such as 1/0.3 is not exact in binary; the slack keeps a rank that falls on a
+        # bucket's edge inside that bucket.
+        total = reached[-1] * (1 - 1e-12)
+        zero_at = len(negative)
+        answers: list[float | None] = []
+        for fraction in fractions:
+            at = bisect_left(reached, fraction * total) - zero_at
+            if fraction in {0.0, 1.0}:
+                answers.append(self.max if fraction else self.min)
+                continue
+            if at > 0:
+                value = midpoint(positive[at - 1], self.scale)
+            else:
+                value = -midpoint(negative[at], self.scale) if at else 0.0
+            answers.append(min(max(value, self.min), self.max))
+        return answers
 
     def quantile(self, fraction: float) -> float | None:
         """Return one quantile (see `quantiles`)."""

@@ -14,10 +14,22 @@ if TYPE_CHECKING:
     from vitald.clock import Instant
 
 
-class Engine(Protocol):
-    """Receives lines, aggregates them into the open slot, seals it, answers from sealed slots."""
+class Source(Protocol):
+    """What can be asked."""
 
     name: str
+
+    def query(self, selector: Selector, window: float) -> Answer:
+        """Merge the sealed slots of the last `window` seconds."""
+        ...
+
+    def ledger(self) -> Ledger:
+        """Account for every line up to this moment."""
+        ...
+
+
+class Engine(Source, Protocol):
+    """Receives lines, aggregates them into the open slot, seals it, answers from sealed slots."""
 
     def attach(self, sock: socket.socket, label: str, dialect: Dialect = DEFAULT_DIALECT) -> None:
         """Start receiving on a bound datagram socket; `label` names it in the ledger."""
@@ -44,12 +56,4 @@ class Engine(Protocol):
 
     def rotate(self, now: Instant) -> Interval:
         """Seal the open slot at `now`, roll the windows up, expire idle series."""
-        ...
-
-    def query(self, selector: Selector, window: float) -> Answer:
-        """Merge the sealed slots of the last `window` seconds."""
-        ...
-
-    def ledger(self) -> Ledger:
-        """Account for every line up to this moment."""
         ...

@@ -10,7 +10,7 @@ A sealed cell is never changed, so that rows can be read from any thread. Its fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vitald.aggregator.cardinality import DEFAULT_EXACT_LIMIT, Members
 from vitald.aggregator.interval import Row
@@ -70,7 +70,7 @@ class Counter(Series):
         self.sum = 0.0
 
     def add(self, sample: Sample) -> None:
-        self.add_values(sample.values, sample.rate)
+        self.add_values(cast("list[float]", sample.values), sample.rate)
 
     def add_values(self, values: Sequence[float], rate: float) -> None:
         self.count += len(values) / rate
@@ -120,7 +120,7 @@ class Gauge(Series):
         self.max = -_INFINITY
 
     def add(self, sample: Sample) -> None:
-        self.add_values(sample.values, sample.signed)
+        self.add_values(cast("list[float]", sample.values), sample.signed)
 
     def add_values(self, values: Sequence[float], signed: Sequence[bool]) -> None:
         """Take `values` in order; one that is `signed` moves the gauge by itself."""
@@ -175,7 +175,7 @@ class SetSeries(Series):
         self.members = Members(limit)
 
     def add(self, sample: Sample) -> None:
-        self.add_members(sample.values)
+        self.add_members(cast("list[bytes]", sample.values))
 
     def add_members(self, members: Sequence[bytes]) -> None:
         self.count += len(members)
@@ -213,7 +213,7 @@ class SampledSeries(Series):
         self.open = Sketch(scale)
 
     def add(self, sample: Sample) -> None:
-        self.open.insert(sample.values, 1.0 / sample.rate)
+        self.add_values(cast("list[float]", sample.values), sample.rate)
 
     def add_values(self, values: Sequence[float], rate: float) -> None:
         self.open.insert(values, 1.0 / rate)

@@ -1,0 +1,252 @@
+"""What a Prometheus scrape sees: totals that only grow, summed over all sealed intervals.
+
+    counter                         counter  <name>_total     sum since the series was first seen
+    timer, histogram, distribution  summary  <name>{quantile} over the asked window, from the engine
+                                             <name>_sum, <name>_count  since first seen
+    gauge                           gauge    <name>           last value
+    set                             gauge    <name>           distinct members in the asked window
+
+A counter that goes down would look like a restart to Prometheus, and its next value like an
+enormous increase; an interval whose sum is negative is therefore left out and counted.
+
+Memory is bounded: at most `limit` series, each forgotten after `expiry` seconds without a sample.
+A counter that comes back after that starts from 0, which Prometheus takes for the restart it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from vitald.aggregator.documents import FRACTIONS
+from vitald.aggregator.prometheus import (
+    Names,
+    distinct_labels,
+    header,
+    number,
+    sample,
+    sample_names,
+)
+from vitald.aggregator.selector import Selector
+from vitald.metric import SAMPLED_TYPES, MetricType, SeriesKey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+
+    from vitald.aggregator.engine import Source
+    from vitald.aggregator.interval import Interval, Row
+    from vitald.metric import Tags
+
+# Rows or lines between two turns of the event loop.
+SLICE = 250
+
+_KINDS = {
+    MetricType.COUNTER: "counter",
+    MetricType.GAUGE: "gauge",
+    MetricType.SET: "gauge",
+    MetricType.TIMER: "summary",
+    MetricType.HISTOGRAM: "summary",
+    MetricType.DISTRIBUTION: "summary",
+}
+_WINDOWED = (*SAMPLED_TYPES, MetricType.SET)
+
+# Of one series in the asked window: its quantiles, or the one number of a set.
+_Windowed = dict[SeriesKey, "Sequence[float | None]"]
+
+
+class _Total:
+    """One series since it was first seen. `seen` is in seconds of sealed intervals."""
+
+    __slots__ = ("count", "labels", "last", "seen", "sum")
+
+    def __init__(self) -> None:
+        self.sum = 0.0
+        self.count = 0.0
+        self.last: float | None = None
+        self.seen = 0.0
+        self.labels: str | None = None  # made at the first scrape: there may never be one
+
+
+class _Family:
+    """All series of one type and name."""
+
+    __slots__ = ("base", "kind", "labels", "series")
+
+    def __init__(self, kind: MetricType, base: str) -> None:
+        self.kind = kind
+        self.base = base
+        self.series: dict[Tags, _Total] = {}
+        self.labels: set[str] = set()
+
+
+class Exposition:
+    """The totals behind `/metrics`.
+
+    `shed_rows` counts rows that found the limit reached, `negative_rows` counter rows that were
+    left out because they would have lowered the total. `reserved` are family names of others.
+    """
+
+    def __init__(
+        self, *, limit: int = 100_000, expiry: float = 3600.0, reserved: Iterable[str] = ()
+    ) -> None:
+        self._limit = limit
+        self._expiry = expiry
+        self._families: dict[tuple[MetricType, str], _Family] = {}
+        self._names = Names(reserved)
+        self._adding = asyncio.Lock()
+        self._elapsed = 0.0
+        self._swept = 0.0
+        self.active = 0
+        self.shed_rows = 0
+        self.negative_rows = 0
+
+    async def observe(self, interval: Interval) -> None:
+        """Add one sealed interval; call it once for each. Overlapping calls wait in line."""
+        async with self._adding:
+            await self._observe(interval)
+
+    async def _observe(self, interval: Interval) -> None:
+        self._elapsed += interval.seconds
+        for batch in interval.rows(idle=True):
+            for start in range(0, len(batch), SLICE):
+                self._add(batch[start : start + SLICE])
+                await asyncio.sleep(0)
+        self._add(interval.late)
+        if self._elapsed - self._swept >= self._expiry / 10:
+            self._swept = self._elapsed
+            await self._sweep()
+
+    async def render(
+        self, engine: Source, selector: Selector, window: float
+    ) -> AsyncGenerator[str, None]:
+        """Yield the text in pieces; quantiles and sets cover the last `window` seconds."""
+        matches = selector.matcher()
+        windowed = await self._ask(engine, selector, window)
+        pieces: list[str] = []
+        # Lists, because an interval may add families and series between two pieces.
+        for (_, name), family in list(self._families.items()):
+            series = list(family.series.items())
+            lines = _lines(family, name, series, matches, windowed)
+            head = header(
+                sample_names(family.kind, family.base)[0],
+                _KINDS[family.kind],
+                f"StatsD {family.kind.value} {name}",
+            )
+            for line in lines:
+                pieces.append(head + line)
+                head = ""
+                if len(pieces) >= SLICE:
+                    yield "".join(pieces)
+                    pieces.clear()
+                    await asyncio.sleep(0)
+        yield "".join(pieces)
+
+    def _add(self, rows: Sequence[Row]) -> None:
+        families, elapsed = self._families, self._elapsed
+        for row in rows:
+            family = families.get((row.type, row.name))
+            total = family.series.get(row.tags) if family is not None else None
+            if total is None:
+                total = self._new(row)
+                if total is None:
+                    self.shed_rows += 1
+                    continue
+            total.seen = elapsed
+            total.count += row.count
+            if row.last is not None:
+                total.last = row.last
+            if row.sum >= 0.0 or row.type is not MetricType.COUNTER:
+                total.sum += row.sum
+            else:
+                self.negative_rows += 1
+
+    def _new(self, row: Row) -> _Total | None:
+        if self.active >= self._limit:
+            return None
+        family = self._families.get((row.type, row.name))
+        if family is None:
+            family = _Family(row.type, self._names.take(row.type, row.name))
+            self._families[row.type, row.name] = family
+        total = family.series[row.tags] = _Total()
+        self.active += 1
+        return total
+
+    async def _sweep(self) -> None:
+        """Forget the series that had no sample for `expiry` seconds."""
+        horizon = self._elapsed - self._expiry
+        checked = 0
+        for key, family in list(self._families.items()):
+            for tags, total in list(family.series.items()):
+                checked += 1
+                if total.seen <= horizon:
+                    del family.series[tags]
+                    if total.labels is not None:
+                        family.labels.discard(total.labels)
+                    self.active -= 1
+            if not family.series:
+                del self._families[key]
+                self._names.release(family.kind, family.base)
+            if checked >= 10 * SLICE:
+                checked = 0
+                await asyncio.sleep(0)
+
+    async def _ask(self, engine: Source, selector: Selector, window: float) -> _Windowed:
+        wanted = tuple(kind for kind in _WINDOWED if not selector.types or kind in selector.types)
+        if not wanted:
+            return {}
+        found: _Windowed = {}
+        asked = Selector(selector.names, selector.tags, wanted)
+        for batch in engine.query(asked, window).rows():
+            for at, row in enumerate(batch, 1):
+                key = SeriesKey(row.type, row.name, row.tags)
+                found[key] = (
+                    (row.unique,) if row.histogram is None else row.histogram.quantiles(FRACTIONS)
+                )
+                if at % SLICE == 0:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return found
+
+
+def _lines(
+    family: _Family,
+    name: str,
+    series: Sequence[tuple[Tags, _Total]],
+    matches: Callable[[SeriesKey], bool],
+    windowed: _Windowed,
+) -> Iterator[str]:
+    kind = family.kind
+    names = sample_names(kind, family.base)
+    for tags, total in series:
+        key = SeriesKey(kind, name, tags)
+        if not matches(key):
+            continue
+        if total.labels is None:
+            total.labels = distinct_labels(tags, family.labels)
+            family.labels.add(total.labels)
+        if kind in SAMPLED_TYPES:
+            yield _summary(names, total, windowed.get(key, ()))
+        else:
+            value = _single(kind, total, windowed.get(key, (0,)))
+            if value is not None:
+                yield sample(names[0], total.labels, value)
+
+
+def _single(kind: MetricType, total: _Total, members: Sequence[float | None]) -> float | None:
+    if kind is MetricType.COUNTER:
+        return total.sum
+    return total.last if kind is MetricType.GAUGE else members[0]
+
+
+def _summary(names: tuple[str, ...], total: _Total, quantiles: Sequence[float | None]) -> str:
+    base, sum_name, count_name = names
+    comma = f"{total.labels}," if total.labels else ""
+    # Without a sample in the window there is no quantile: the line is absent, never 0.
+    lines = [
+        f'{base}{{{comma}quantile="{fraction:g}"}} {number(value)}\n'
+        for fraction, value in zip(FRACTIONS, quantiles, strict=False)
+        if value is not None
+    ]
+    lines.append(sample(sum_name, total.labels or "", total.sum))
+    lines.append(sample(count_name, total.labels or "", total.count))
+    return "".join(lines)
