@@ -1,0 +1,1 @@
+"""Everything about the screen: safe text, units, tables, colours, live views."""
