@@ -1,0 +1,48 @@
+# Needs make and a Python >= 3.10 with venv; everything else goes into .venv, which is made when
+# it is missing and refreshed when pyproject.toml changes. PYTHON=python3.12 picks another one.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench docs clean
+
+BIN := .venv/bin
+
+help:
+	@echo "make demo    a sidecar and a sample service: metrics, health and stats, live"
+	@echo "make test    the whole test suite; TESTS='tests/wire -k gauge' runs a part of it"
+	@echo "make lint    ruff and the import floors"
+	@echo "make types   mypy"
+	@echo "make bench   the benchmarks' tables (about five minutes); BENCH=memory runs one topic"
+	@echo "make docs    write the generated pages of docs/ anew"
+	@echo "make clean   remove .venv and the caches"
+
+demo: .venv/.sidecar
+	@$(BIN)/vitald demo
+
+test: .venv/.dev
+	@scripts/run-tests $(TESTS)
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+bench: .venv/.sidecar
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+docs: .venv/.dev
+	@set -e; for script in scripts/generate-*; do echo "$$script"; $(BIN)/python "$$script"; done
+
+clean:
+	rm -rf .venv build dist src/*.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: `dev` has all that `sidecar` has.
+.venv/.sidecar: pyproject.toml scripts/make-venv
+	@scripts/make-venv sidecar
+
+.venv/.dev: pyproject.toml scripts/make-venv
+	@scripts/make-venv dev
