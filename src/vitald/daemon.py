@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from vitald import __version__
 from vitald.aggregator.api import Api
+from vitald.aggregator.available import Available
 from vitald.aggregator.dashboard import Dashboard
 from vitald.aggregator.events import EventLog
 from vitald.aggregator.flusher import Flusher
@@ -35,6 +36,7 @@ from vitald.wiring import (
     listener_of,
     observation_lines,
     queue_of,
+    series_of,
     specs_of,
 )
 
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from vitald.checks.state import Transition
     from vitald.config.load import Loaded
     from vitald.config.model import ForwarderEntry
+    from vitald.metric import SeriesKey
 
 log = logging.getLogger("vitald")
 
@@ -120,6 +123,8 @@ class Sidecar:
             add_reader=loop.add_reader,
             remove_reader=loop.remove_reader,
         )
+        # Gauges that a check cannot read at present.
+        self._unavailable: set[SeriesKey] = set()
         self.events = EventLog(self._clock)
         self.dispatcher = Dispatcher(clock=self._clock)
         self.scheduler = Scheduler(
@@ -129,7 +134,7 @@ class Sidecar:
             on_transition=self._on_transition,
         )
         self.dashboard = Dashboard(
-            self.engine,
+            Available(self.engine, lambda: self._unavailable),
             clock=self._clock,
             host=config.host,
             version=__version__,
@@ -237,6 +242,7 @@ class Sidecar:
         # Built before anything is touched: a forwarder that cannot be built changes nothing.
         built = [(entry, build_forwarder(entry, config)) for entry in fresh]
         await self.scheduler.apply(specs_of(config))
+        self._unavailable.clear()  # the next run of each check says again what it cannot read
         for entry in before.forward:
             if entry not in config.forward:
                 await self.dispatcher.remove(entry.name, config.shutdown_timeout)
@@ -272,6 +278,11 @@ class Sidecar:
     def _emit(
         self, observations: Sequence[Observation], durations: Sequence[tuple[str, float]]
     ) -> None:
+        for each in observations:
+            key = series_of(each)
+            self._unavailable.discard(key)
+            if each.value is None:
+                self._unavailable.add(key)
         self.engine.ingest(observation_lines(observations, durations), dialect=OBSERVATION_DIALECT)
 
     def _on_transition(self, spec: CheckSpec, transition: Transition) -> None:

@@ -9,8 +9,10 @@ from vitald.aggregator.sockets import Address
 from vitald.checks.spec import CheckSpec
 from vitald.config.options import ForwarderOptions, arguments
 from vitald.errors import StartError
+from vitald.metric import MetricType, SeriesKey
 from vitald.wire.dialect import Dialect
-from vitald.wire.encode import metric_line
+from vitald.wire.encode import clean_name, clean_tag, metric_line
+from vitald.wire.tags import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +57,13 @@ def build_forwarder(entry: ForwarderEntry, config: Config) -> Forwarder:
 def queue_of(options: ForwarderOptions) -> dict[str, Any]:
     """Return what the dispatcher does about a target that does not take an interval."""
     return {name: getattr(options, name) for name in ForwarderOptions.model_fields}
+
+
+def series_of(observation: Observation) -> SeriesKey:
+    """Return the series that an observation's line will enter."""
+    name = clean_name(observation.name)
+    tags = dict(clean_tag(key, value) for key, value in observation.tags)
+    return SeriesKey(MetricType.GAUGE, name, canonical(tags))
 
 
 def observation_lines(
