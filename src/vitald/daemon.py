@@ -261,8 +261,6 @@ class Sidecar:
     # What flows between the parts
 
     def _deliver(self, interval: Interval) -> None:
-        for correction in interval.corrections:
-            self.dispatcher.submit(correction)
         self.dispatcher.submit(interval)
         try:
             self._to_observe.put_nowait(interval)

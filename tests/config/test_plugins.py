@@ -104,7 +104,6 @@ def test_the_rest_of_a_broken_installation_is_passed_over(site):
 def test_a_file_imports_only_the_types_that_it_uses(tmp_path):
     code = """if True:
         import sys
-import time
         from pathlib import Path
         from vitald.config.load import read
         read(b"checks: {a: {type: tcp, url: 'tcp://127.0.0.1:22'}}", "f", Path())

@@ -84,3 +84,9 @@ def test_notes_for_the_reference_page_are_not_in_the_schema(document):
     text = json.dumps(document)
     for note in ('"reload"', '"shown"', '"takes"', '"x-type"'):
         assert f"{note}:" not in text
+
+
+def test_defaults_are_written_as_people_write_them(document):
+    disk = document["$defs"]["checks.disk"]["properties"]
+    assert (disk["interval"]["default"], disk["warning"]["default"]) == ("30s", "80%")
+    assert document["$defs"]["Listener"]["properties"]["mode"]["default"] == "0600"

@@ -51,14 +51,11 @@ class Flusher:
             self.flush(boundary)
 
     def flush(self, boundary: float | None = None) -> None:
-        """Seal now and deliver, corrections of older intervals first."""
+        """Seal now and deliver."""
         now = self._clock.now()
         if boundary is not None and 0 <= now.wall - boundary < _SNAP:
             now = now._replace(wall=boundary)
-        interval = self._engine.rotate(now)
-        for correction in interval.corrections:
-            self._deliver(correction)
-        self._deliver(interval)
+        self._deliver(self._engine.rotate(now))
 
     def _next_boundary(self) -> float:
         now: Instant = self._clock.now()

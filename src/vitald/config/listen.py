@@ -175,7 +175,7 @@ class Listener(Section):
         ),
     )
     mode: Mode = Field(
-        default=0o660,
+        default=0o600,
         description=(
             "Permissions of a Unix socket's file. A service needs write permission: 0666 lets "
             "every user of the machine send, as UDP does."

@@ -14,6 +14,7 @@ from vitald.config.faults import dotted, render
 from vitald.config.model import DEFAULT_CHECKS, Config
 from vitald.config.plugins import PluginError
 from vitald.config.source import MAX_BYTES, Item, parse
+from vitald.config.units import printable
 from vitald.config.validate import validate
 from vitald.errors import ConfigError
 
@@ -53,7 +54,8 @@ def load(path: Path | None = None) -> Loaded:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         cause = (error.strerror or str(error)).lower()
-        raise ConfigError([f"{path}: cannot read the configuration: {cause}"]) from error
+        fault = f"{printable(str(path))}: cannot read the configuration: {cause}"
+        raise ConfigError([fault]) from error
     permissions = stat.S_IMODE(mode) if stat.S_ISREG(mode) else 0
     loaded = read(data, str(path), path.absolute().parent, permissions)
     return Loaded(loaded.config, path, loaded.warnings, loaded.origins)

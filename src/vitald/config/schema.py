@@ -103,7 +103,9 @@ def _tidy(node: Any) -> Any:
     default = tidy.get("default", ...)
     if default is None:
         del tidy["default"]
-    write = _WRITERS.get(tidy.get("title", ""))
+    # A key that may be left empty has its type one level down.
+    kinds = {each.get("title") for each in (tidy, *tidy.get("anyOf", ())) if isinstance(each, dict)}
+    write = next((_WRITERS[kind] for kind in kinds if kind in _WRITERS), None)
     if write is not None and isinstance(default, (int, float)):
         tidy["default"] = write(default)
     return tidy

@@ -37,6 +37,8 @@ class MemoryInterval:
     seconds: float = 10.0
     events: list[Event] = field(default_factory=list)
     service_checks: list[ServiceCheck] = field(default_factory=list)
+    corrections: list[MemoryInterval] = field(default_factory=list)
+    late: list[Row] = field(default_factory=list)
 
     def rows(self, *, idle=False):
         rows = iter(self.sampled + self.idle if idle else self.sampled)

@@ -240,6 +240,17 @@ async def test_what_cannot_carry_its_time_is_not_sent_late(udp, make, time):
     assert forwarder.skipped == {"late": 3}
 
 
+async def test_without_timestamps_late_samples_are_added_instead_of_corrected(udp, make, time):
+    interval = make.interval([make.counter("jobs", 5.0)], late=[make.counter("jobs", 2.0)])
+    with_time = DogStatsdForwarder(host="web", url=udp.url, clock=time)
+    await with_time.send(interval)
+    assert udp.lines() == ["jobs:5|c|T1700000010"]
+    without = DogStatsdForwarder(host="web", url=udp.url, timestamps=False, clock=time)
+    await without.send(interval)
+    assert udp.lines() == ["jobs:5|c", "jobs:2|c"]
+    assert (with_time.takes_corrections, without.takes_corrections) == (True, False)
+
+
 async def test_a_name_over_ipv4_and_ipv6_is_reached_over_ipv4(udp, make, time):
     port = udp.sock.getsockname()[1]
     forwarder = DogStatsdForwarder(host="web", url=f"udp://localhost:{port}", clock=time)

@@ -44,6 +44,32 @@ class Faulty:
         self.delivered.append(interval)
 
 
+class Numbered(int):
+    """An interval that sorts."""
+
+    corrections = ()
+
+
+async def test_errors_are_shown_bounded_and_without_control_characters(time):
+    dispatcher, target = Dispatcher(clock=time), Faulty()
+    target.script.append(ForwardError("\x1b[2J" + "x" * 5000, retryable=False))
+    dispatcher.add("a", "fake", target)
+    dispatcher.submit(Numbered(1))
+    await time.settle()
+    shown = dispatcher.statistics()[0]["last_error"]
+    assert shown.isprintable()
+    assert len(shown) < 400
+    await dispatcher.stop(1.0)
+
+
+async def test_what_a_forwarder_skipped_is_in_its_statistics(time):
+    dispatcher, target = Dispatcher(clock=time), Faulty()
+    target.skipped = {"too_long": 2}
+    dispatcher.add("a", "fake", target)
+    assert dispatcher.statistics()[0]["skipped"] == {"too_long": 2}
+    await dispatcher.stop(1.0)
+
+
 class Lanes(RuleBasedStateMachine):
     """Random intervals, faults and time: what was counted is what happened."""
 
@@ -71,7 +97,7 @@ class Lanes(RuleBasedStateMachine):
     def submit(self, count):
         async def submit():
             for _ in range(count):
-                self.dispatcher.submit(self.count)
+                self.dispatcher.submit(Numbered(self.count))
                 self.count += 1
                 await self.time.settle()
 

@@ -15,6 +15,10 @@ class Forwarder(Protocol):
     is a pydantic model (a subclass of `vitald.config.options.ForwarderOptions`), and it is built as
     `cls(host=..., **arguments(options, ForwarderOptions))`: the model's own fields as keywords.
 
+    Some intervals come a second time, corrected, when late samples with a time of their own changed
+    them. An attribute `takes_corrections` that is False keeps those away: for targets that add what
+    they get. These take `interval.late` instead.
+
     A forwarder that cannot express something counts it by reason in a mapping `skipped`, which the
     statistics show; having none is fine.
     """

@@ -60,8 +60,15 @@ class Dispatcher:
         lane.start()
 
     def submit(self, interval: Interval) -> None:
-        """Queue an interval on every lane; never blocks and never fails."""
+        """Queue an interval on every lane, its corrections first; never blocks, never fails.
+
+        Corrections are intervals that were sent before. A forwarder with `takes_corrections` False
+        has a target that would add them to what it has, and gets none.
+        """
         for lane in self._lanes.values():
+            if getattr(lane.forwarder, "takes_corrections", True):
+                for correction in interval.corrections:
+                    lane.submit(correction)
             lane.submit(interval)
 
     async def remove(self, name: str, budget_seconds: float = 0.0) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from itertools import chain
 from math import ceil, nextafter
 from typing import TYPE_CHECKING
 
@@ -172,6 +173,8 @@ class DogStatsdForwarder:
         self._endpoint = parse_endpoint(url, _PORTS)
         self._largest = _LARGEST[self._endpoint.scheme]
         self._timestamps = timestamps
+        # Without its time a corrected total would be counted as a new one.
+        self.takes_corrections = timestamps
         self._clock = clock or SystemClock()
         self._unsent: Unsent[bytes] = Unsent()
 
@@ -187,8 +190,9 @@ class DogStatsdForwarder:
     def _lines(self, interval: Interval, skipped: Counter[str]) -> Iterator[str]:
         timestamp = timestamp_of(interval)
         is_late = self._clock.now().wall - interval.end > LATE_AFTER
+        late = [] if self._timestamps else [list(interval.late)]
         # Idle counters are sent as 0: an agent fills no gaps of a counter that has its own time.
-        for batch in interval.rows(idle=True):
+        for batch in chain(interval.rows(idle=True), late):
             for row in batch:
                 if is_late and not (self._timestamps and row.histogram is None):
                     skipped["late"] += 1
