@@ -29,7 +29,7 @@ from vitald.clock import Clock, SystemClock
 from vitald.config import load as loading
 from vitald.config.model import Config, changes
 from vitald.config.paths import control_socket
-from vitald.errors import ConfigError, VitaldError
+from vitald.errors import VitaldError
 from vitald.wiring import (
     OBSERVATION_DIALECT,
     build_forwarder,
@@ -63,20 +63,13 @@ _OBSERVE_AHEAD = 100
 def run(config_path: Path | None, socket: Path | None) -> int:
     """Run a sidecar until SIGTERM or SIGINT; return the exit code.
 
-    A start that fails is one line on standard error (for a config, one a fault).
+    Raises ConfigError or StartError, with nothing left bound, when it cannot start.
     """
-    try:
-        loaded = loading.load(config_path)
-        _log_to_stderr(loaded.config.log_level)
-        for warning in loaded.warnings:
-            log.warning("%s", warning)
-        asyncio.run(_serve(loaded, socket))
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except VitaldError as error:
-        print(f"vitald: {error}", file=sys.stderr)
-        return error.exit_code
+    loaded = loading.load(config_path)
+    _log_to_stderr(loaded.config.log_level)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    asyncio.run(_serve(loaded, socket))
     return 0
 
 

@@ -128,6 +128,15 @@ def test_no_message_poses_as_performance_data(vitald, sidecar):
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(7, "7"), (0.5, "0.5"), (-2, "-2"), (1e20, "100000000000000000000"), (1e-9, "0")],
+)
+def test_performance_data_has_no_exponents(vitald, sidecar, value, written):
+    sidecar.says["GET /v1/health"] = _health(0, {"name": "a", "observations": {"x": value}})
+    assert f" | 'a.x'={written}\n" in vitald("health", "-o", "nagios").out
+
+
 def test_run_runs_the_checks_named_before_it_asks(vitald, sidecar, documents, reply):
     for name in ("docker", "main_db", "queue", "root_disk"):
         sidecar.says[f"POST /v1/checks/{name}/run"] = reply(b"{}")

@@ -33,7 +33,7 @@ def test_the_effective_configuration_is_shown_with_defaults_marked(config, monke
           gauge_sign: delta
           tag_formats: [graphite]
           receive_buffer: 4MiB
-          mode: '0660'
+          mode: '0600'
         control_socket: /run/x.sock  # default
         http: 'off'  # default
         http_hosts: []  # default

@@ -58,8 +58,13 @@ def _data(checks: list[Document]) -> list[str]:
             value = number(reading)
             if value is not None:
                 unit = _UNITS.get(unit_of(key.partition("{")[0]), "")
-                data.append(f"{_label(f'{name}.{key}')}={value:.15g}{unit}")
+                data.append(f"{_label(f'{name}.{key}')}={_decimal(value)}{unit}")
     return data
+
+
+def _decimal(value: float) -> str:
+    # Performance data knows digits and a point, no exponent.
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _label(name: str) -> str:

@@ -88,11 +88,17 @@ def _totals(document: Document) -> Table:
 
 
 def _refused(entries: list[Document]) -> Table:
-    columns = [Column("LAST REJECTED"), Column("LISTENER"), Column("LINE", fold=True)]
+    columns = [
+        Column("LAST REJECTED"),
+        Column("LISTENER"),
+        Column("TIMES", right=True),
+        Column("LINE", fold=True),
+    ]
     rows = [
         [
             Cell(text(entry.get("reason")), "bad"),
             Cell(text(entry.get("listener"))),
+            Cell(human(entry.get("times"))),
             Cell(text(entry.get("line"))),
         ]
         for entry in entries
