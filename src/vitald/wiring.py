@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from vitald.aggregator.listener import Listener
@@ -28,10 +30,15 @@ OBSERVATION_DIALECT = Dialect(gauge_sign="absolute")
 
 
 def specs_of(config: Config) -> list[CheckSpec]:
-    """Return what the scheduler runs."""
-    return [
+    """Return what the scheduler runs.
+
+    Of several checks of one type none speaks for the whole machine: their numbers are tagged.
+    """
+    specs = [
         CheckSpec.of(entry.name, entry.type, entry.plugin, entry.options) for entry in config.checks
     ]
+    count = Counter(spec.type for spec in specs)
+    return [spec if count[spec.type] == 1 else replace(spec, machine_wide=False) for spec in specs]
 
 
 def listener_of(listen: Listen, config: Config, engine: Engine) -> Listener:

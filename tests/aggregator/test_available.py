@@ -8,13 +8,13 @@ from vitald.aggregator.selector import Selector
 from vitald.clock import Instant
 from vitald.metric import MetricType, SeriesKey
 
-RUNNING = SeriesKey(MetricType.GAUGE, "docker_containers_running", (("check", "docker"),))
+RUNNING = SeriesKey(MetricType.GAUGE, "docker_containers_running", ())
 
 
 @pytest.fixture
 def engine():
     built = PythonEngine(Instant(0, 0))
-    built.ingest(b"docker_containers_running:3|g|#check:docker\nload:1|g")
+    built.ingest(b"docker_containers_running:3|g\nload:1|g")
     built.rotate(Instant(10, 10))
     return built
 

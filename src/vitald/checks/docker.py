@@ -61,6 +61,7 @@ class DockerCheck:
     Options: ClassVar[type[CheckOptions]] = Options
     isolation: ClassVar[Isolation] = "process"
     connectivity: ClassVar[bool] = True
+    machine_wide: ClassVar[bool] = True
     takes_timeout: ClassVar[bool] = True
 
     def __init__(

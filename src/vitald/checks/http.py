@@ -16,14 +16,13 @@ from vitald.checks.deadline import working_time
 from vitald.checks.http_body import Expectation
 from vitald.checks.http_fetch import Answer, Progress, Request, fetch, shown
 from vitald.checks.latency import LatencyOptions, judge_latency
-from vitald.checks.tls import Tls, TlsOptions, days_left
+from vitald.checks.tls import Tls, TlsFilesError, TlsOptions, days_left
 from vitald.checks.wording import cause, duration, one_line, os_error, without_secrets
 from vitald.clock import Clock, SystemClock
 from vitald.config.options import Secret, SecretURL, Size  # noqa: TC001  pydantic reads them
 from vitald.status import Status, worst
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Mapping, Sequence
 
     from pydantic import SecretStr
@@ -163,22 +162,22 @@ class HttpCheck:
         ]
 
     async def run(self) -> Result:
-        try:
-            context = self._tls.context()
-        except OSError as error:
-            return Result(Status.UNKNOWN, f"cannot read the CA file: {cause(error)}")
         progress = Progress()
         try:
-            return await asyncio.wait_for(self._look(context, progress), self._timeout)
+            return await asyncio.wait_for(self._look(progress), self._timeout)
+        except TlsFilesError as error:
+            return Result(Status.UNKNOWN, str(error), _observations())
         except asyncio.TimeoutError:
             fault = f"no answer within {duration(self._timeout)} while {progress.doing}"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             fault = without_secrets(cause(os_error(error) or error), self._secrets)
         return Result(Status.CRITICAL, f"cannot reach {self._name}: {fault}", _observations())
 
-    async def _look(self, context: ssl.SSLContext, progress: Progress) -> Result:
+    async def _look(self, progress: Progress) -> Result:
+        if self._request.url.startswith("https:"):
+            self._tls.context()  # loading it for the first time is no part of the answer's time
         started = self._clock.now().monotonic
-        answer = await fetch(self._request, context, progress)
+        answer = await fetch(self._request, self._tls, progress)
         instant = self._clock.now()
         seconds = instant.monotonic - started
         days = days_left(answer.tls, instant.wall)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from aiohttp.connector import Connection
 
+    from vitald.checks.tls import Tls
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
 # Bodies are judged as they come: a compressed one could swell to any size.
@@ -58,11 +60,11 @@ class Progress:
         self.doing = "connecting"
 
 
-async def fetch(request: Request, context: ssl.SSLContext, progress: Progress) -> Answer:
+async def fetch(request: Request, tls: Tls, progress: Progress) -> Answer:
     """Send `request` and return the last answer. The caller bounds the time.
 
     Every run connects anew, because a kept connection would hide that no new one is possible.
-    Raises aiohttp.ClientError, OSError, ValueError (a URL that leads nowhere).
+    Raises aiohttp.ClientError, OSError, TlsFilesError, ValueError (a URL that leads nowhere).
     """
     connector = _connector(request.unix_socket)
     async with aiohttp.ClientSession(
@@ -72,19 +74,20 @@ async def fetch(request: Request, context: ssl.SSLContext, progress: Progress) -
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=None),
     ) as session:
-        return await _follow(session, request, context, progress)
+        return await _follow(session, request, tls, progress)
 
 
 async def _follow(
     session: aiohttp.ClientSession,
     request: Request,
-    context: ssl.SSLContext,
+    tls: Tls,
     progress: Progress,
 ) -> Answer:
     url, method, body = URL(request.url), request.method, request.body
     headers: Mapping[str, str] = {**_HEADERS, **request.headers}
     for left in range(request.redirects, -1, -1):
         progress.doing = f"waiting for {shown(url)}"
+        context = tls.context() if url.scheme == "https" else True
         async with session.request(
             method, url, headers=headers, data=body, ssl=context, allow_redirects=False
         ) as response:

@@ -13,7 +13,7 @@ from vitald.checks.base import Isolation, Observation, Result
 from vitald.checks.deadline import working_time
 from vitald.checks.latency import LatencyOptions, judge_latency
 from vitald.checks.resolver import lookup
-from vitald.checks.tls import Tls, TlsOptions, days_left
+from vitald.checks.tls import Tls, TlsFilesError, TlsOptions, days_left
 from vitald.checks.wording import cause, duration, one_line
 from vitald.clock import Clock, SystemClock
 from vitald.status import Status, worst
@@ -90,18 +90,17 @@ class TcpCheck:
     async def run(self) -> Result:
         self._doing = "connecting"
         try:
-            context = self._tls.context() if self._scheme == "tls" else None
-        except OSError as error:
-            return Result(Status.UNKNOWN, f"cannot read the CA file: {cause(error)}")
-        try:
-            return await asyncio.wait_for(self._look(context), self._timeout)
+            return await asyncio.wait_for(self._look(), self._timeout)
+        except TlsFilesError as error:
+            return Result(Status.UNKNOWN, str(error), _observations())
         except asyncio.TimeoutError:
             fault = f"no answer within {duration(self._timeout)} while {self._doing}"
         except OSError as error:
             fault = cause(error)
         return Result(Status.CRITICAL, f"cannot reach {self._url}: {fault}", _observations())
 
-    async def _look(self, context: ssl.SSLContext | None) -> Result:
+    async def _look(self) -> Result:
+        context = self._tls.context() if self._scheme == "tls" else None
         started = self._clock.now().monotonic
         reader, writer = await self._connect(context)
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from vitald.checks.wording import plural
+from vitald.checks.wording import cause, plural
 from vitald.config.options import CheckOptions
 from vitald.status import Status
 
@@ -34,6 +34,10 @@ class TlsOptions(CheckOptions):
     )
 
 
+class TlsFilesError(Exception):
+    """A file of the TLS settings is no good: nothing can be said about the service."""
+
+
 class Tls:
     """The TLS settings of one check."""
 
@@ -53,15 +57,19 @@ class Tls:
         self._version: object = None
 
     def context(self) -> ssl.SSLContext:
-        """Return the context to connect with. Raises OSError when the CA file is no good.
+        """Return the context to connect with. Raises TlsFilesError.
 
-        Loading the system's certificates takes some ten milliseconds of the event loop, so the
-        context is kept; a CA file that was replaced is read again.
+        Loading the system's certificates takes some thirty milliseconds of the event loop, so it
+        happens when the first TLS connection needs them, and the context is kept; a CA file that
+        was replaced is read again.
         """
-        version = _version(Path(self._ca)) if self._ca else None
-        if self._context is None or version != self._version:
-            self._context = self._load()
-            self._version = version
+        try:
+            version = _version(Path(self._ca)) if self._ca else None
+            if self._context is None or version != self._version:
+                self._context = self._load()
+                self._version = version
+        except OSError as error:
+            raise TlsFilesError(f"cannot read the CA file {self._ca}: {cause(error)}") from error
         return self._context
 
     def _load(self) -> ssl.SSLContext:

@@ -29,8 +29,6 @@ DRIVERS = {
     "postgres": ("psycopg", "vitald[postgresql]"),
     "mysql": ("pymysql", "vitald[mysql]"),
     "mariadb": ("pymysql", "vitald[mysql]"),
-    "redis": ("redis", "vitald[redis]"),
-    "rediss": ("redis", "vitald[redis]"),
     "sqlite": ("sqlite3", ""),
 }
 _SIDECAR_MODULES = ("aiohttp", "pydantic", "yaml", "psutil", "cramjam")

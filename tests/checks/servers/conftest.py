@@ -56,9 +56,10 @@ def free_port():
 class Server:
     """One server process that can be started, frozen, thawed, killed and started again."""
 
-    def __init__(self, name, argv, *, ready, directory, user=None, stale=None):
+    def __init__(self, name, argv, *, ready, directory, user=None, stale=None, end=signal.SIGTERM):
         """`stale` is a file that a killed server leaves behind and trips over."""
         self._stale = stale
+        self._end = end
         self.name = name
         self.directory = directory
         self.password = PASSWORD
@@ -114,10 +115,17 @@ class Server:
                 self._process.wait()
 
     def stop(self):
-        self.end(signal.SIGTERM)
+        self.end(self._end)
 
     def kill(self):
         self.end(signal.SIGKILL)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
 
     def heal(self):
         """Bring it back to how the next test wants it."""
@@ -196,9 +204,8 @@ def redis_server(server_directory):
     )
     server.port, server.tls_port, server.ca = port, tls_port, ca
     server.unix_socket = unix_socket
-    server.start()
-    yield server
-    server.stop()
+    with server:
+        yield server
 
 
 NGINX = """
@@ -262,9 +269,8 @@ def nginx_server(server_directory):
     server.tls_url = f"https://localhost:{tls_port}"
     server.port, server.tls_port, server.ca = port, tls_port, str(directory / "ca.pem")
     server.unix_socket = str(directory / "nginx.sock")
-    server.start()
-    yield server
-    server.stop()
+    with server:
+        yield server
 
 
 @pytest.fixture

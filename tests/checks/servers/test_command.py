@@ -80,10 +80,13 @@ async def test_each_exit_code_is_its_status(plugin, status):
 
 
 @pytest.mark.server("monitoring-plugins")
-async def test_check_disk_reports_bytes(plugin):
-    result = await run(plugin("check_disk"), "-w", "0%", "-c", "0%", "-p", "/")
-    assert result.status is Status.HEALTHY, result.message
-    assert numbers(result)["command_perfdata_bytes{label=/}"] > 1_000_000
+async def test_sizes_are_bytes_and_times_are_seconds(plugin):
+    result = await run(plugin("check_dummy"), 0, "fine|/=2MiB;1;2 rta=1.5ms;;;0")
+    assert result.message == "OK: fine"
+    assert numbers(result) == {
+        "command_perfdata_bytes{label=/}": 2097152.0,
+        "command_perfdata_seconds{label=rta}": 0.0015,
+    }
 
 
 @pytest.mark.server("monitoring-plugins")

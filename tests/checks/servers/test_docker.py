@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 
 import docker
 import pytest
@@ -128,18 +128,21 @@ def own_daemon(server_directory, kit):
         ready=ready,
         directory=directory,
     )
-    runtime.start()
-    try:
-        server.start()
-        daemon = Daemon(server, url)
+    daemon = Daemon(server, url)
+    with runtime, mounts_undone(directory / "data"), server:
         daemon.load_image(busybox)
         yield daemon
-        server.stop()
+
+
+@contextmanager
+def mounts_undone(directory):
+    """A daemon that was killed leaves its data mounted upon itself."""
+    try:
+        yield
     finally:
-        runtime.stop()
-        # A daemon that was killed leaves its data mounted upon itself.
-        unmount = ["umount", directory / "data"]
-        while subprocess.run(unmount, capture_output=True, check=False).returncode == 0:
+        while (
+            subprocess.run(["umount", directory], capture_output=True, check=False).returncode == 0
+        ):
             pass
 
 

@@ -376,7 +376,7 @@ async def test_a_ca_file_that_is_no_good_is_unknown(tmp_path, content):
         path.write_text(content)
     result = await look("https://localhost/", tls_ca=str(path))
     assert result.status is Status.UNKNOWN
-    assert result.message.startswith("cannot read the CA file: ")
+    assert result.message.startswith(f"cannot read the CA file {path}: ")
 
 
 # Options.

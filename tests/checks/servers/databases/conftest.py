@@ -39,11 +39,11 @@ def postgresql_server(server_directory, kit):
         ready=kit.answers(pg_isready, "-q", "-h", directory, "-p", str(port)),
         directory=directory,
         user=user,
+        end=signal.SIGQUIT,
     )
     server.port = port
-    server.start()
-    yield server
-    server.end(signal.SIGQUIT)
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -76,15 +76,14 @@ def mariadb_server(server_directory, kit):
     )
     server.port = port
     server.unix_socket = unix_socket
-    server.start()
     grant = (
         f"CREATE USER vitald@'127.0.0.1' IDENTIFIED BY '{kit.PASSWORD}';"
         f"CREATE USER vitald@localhost IDENTIFIED BY '{kit.PASSWORD}';"
     )
     login = [client, "--no-defaults", "-u", "root", "-S", unix_socket]
-    subprocess.run([*login, "-e", grant], check=True, capture_output=True)
-    yield server
-    server.stop()
+    with server:
+        subprocess.run([*login, "-e", grant], check=True, capture_output=True)
+        yield server
 
 
 @pytest.fixture
