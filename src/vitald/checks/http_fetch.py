@@ -14,6 +14,7 @@ from yarl import URL
 from vitald.checks.resolver import lookup
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
     from collections.abc import Mapping
 
@@ -67,14 +68,18 @@ async def fetch(request: Request, tls: Tls, progress: Progress) -> Answer:
     Raises aiohttp.ClientError, OSError, TlsFilesError, ValueError (a URL that leads nowhere).
     """
     connector = _connector(request.unix_socket)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        response_class=_Response,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(total=None),
-    ) as session:
-        return await _follow(session, request, tls, progress)
+    try:
+        async with aiohttp.ClientSession(
+            connector=connector,
+            response_class=_Response,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+        ) as session:
+            return await _follow(session, request, tls, progress)
+    finally:
+        if isinstance(connector, _Connector):
+            connector.abort()
 
 
 async def _follow(
@@ -156,7 +161,30 @@ class _Response(aiohttp.ClientResponse):
 def _connector(unix_socket: str | None) -> aiohttp.BaseConnector:
     if unix_socket is not None:
         return aiohttp.UnixConnector(unix_socket, force_close=True)
-    return aiohttp.TCPConnector(resolver=_Resolver(), force_close=True)
+    return _Connector(resolver=_Resolver(), force_close=True)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Remembers its connections, so that none outlives the run.
+
+    A TLS connection that is closed politely waits for the other side's farewell: half a minute,
+    when that side is frozen.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._transports: list[asyncio.Transport] = []
+
+    async def connect(self, *arguments: Any, **more: Any) -> Connection:
+        connection = await super().connect(*arguments, **more)
+        if connection.transport is not None:
+            self._transports.append(connection.transport)
+        return connection
+
+    def abort(self) -> None:
+        """Close what is still open, at once."""
+        for transport in self._transports:
+            transport.abort()
 
 
 class _Resolver(AbstractResolver):
