@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import datetime as dt
 import os
 import socket
@@ -13,7 +14,7 @@ import time
 import pytest
 import statsd
 
-from vitald.client import StatsClient, TCPStatsClient, UnixSocketStatsClient
+from vitald.client import StatsClient, TCPStatsClient, UnixSocketStatsClient, dropin
 
 
 @pytest.fixture
@@ -185,21 +186,34 @@ def test_a_host_name_is_looked_up_by_another_thread_and_packets_wait(udp, monkey
     assert threading.get_ident() not in threads
 
 
-def test_a_host_that_does_not_resolve_raises_nothing(monkeypatch):
-    slept = threading.Event()
+def test_a_host_that_does_not_resolve_raises_nothing_and_close_ends_the_search(monkeypatch):
+    slept, closed = threading.Event(), threading.Event()
 
     def refuse(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    def sleep(_):
-        slept.set()
-        client.close()
+    class Time:
+        perf_counter_ns = time.perf_counter_ns
+
+        @staticmethod
+        def sleep(_):
+            slept.set()
+            closed.wait(20)
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr("vitald.client.dropin.time.sleep", sleep)
+    monkeypatch.setattr(dropin, "time", Time)
+    before = _thread._count()
     client = StatsClient("metrics.invalid")
     client.incr("jobs")
     assert slept.wait(20)
+    client.close()
+    client.incr("jobs")
+    closed.set()
+    deadline = time.monotonic() + 20
+    while _thread._count() > before and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert _thread._count() == before
+    assert client.dropped == 2
 
 
 def test_stream_clients_send_lines_with_tags(stream, read_all):

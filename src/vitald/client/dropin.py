@@ -226,8 +226,14 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
         """Return a pipeline: a `with` block whose calls share packets."""
         return Pipeline(self)
 
+    def close(self) -> None:
+        """Close the socket; packets that still wait for an address are dropped."""
+        super().close()
+        self.dropped += len(self._waiting)
+        self._waiting.clear()
+
     def _send(self, data: str) -> None:
-        if self._addr is None:
+        if self._addr is None and self._sock is not None:
             if len(self._waiting) == _WAITING:
                 self.dropped += 1
             self._waiting.append(data)
@@ -260,10 +266,12 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
 
     def _keep_looking_up(self) -> None:
         pause = _FIRST_PAUSE
-        while self._sock is not None and not self._has_looked_up():
+        while self._sock is not None:
+            if self._has_looked_up():
+                self._send_waiting()
+                return
             time.sleep(pause)
             pause = min(_LAST_PAUSE, pause * 2)
-        self._send_waiting()
 
     def _has_looked_up(self) -> bool:
         try:

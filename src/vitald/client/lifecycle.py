@@ -32,14 +32,15 @@ _live: list[Closable] = []
 # own finalizers. Celery's pool is billiard.
 _POOLS = ("multiprocessing.util", "billiard.util")
 _followed: set[str] = set()
+_finishing: list[int] = []
 
 
 def watch(flusher: Closable) -> None:
     """Close this one at the end of the process, and renew it in children."""
     _live.append(flusher)
     _follow_pools()
-    # This may be a pool's child already.
-    _finish_with_the_child()
+    if _finishing != [os.getpid()]:  # this may be a pool's child already
+        _finish_with_the_child()
 
 
 def unwatch(flusher: Closable) -> None:
@@ -70,6 +71,7 @@ def _follow_pools() -> None:
 
 def _finish_with_the_child() -> None:
     """Flush when this process ends a pool's way."""
+    _finishing[:] = [os.getpid()]
     for name in _POOLS:
         util: Any = sys.modules.get(name)
         if util is not None:

@@ -62,21 +62,21 @@ class Registry:
     ) -> None:
         """Record a value of a series that is looked up by its spelling."""
         try:
-            rate = _clamp(rate)
-            if rate < 1 and random.random() >= rate:
-                return
-            tags = _settled(tags, labels)
+            if rate != 1:
+                rate = _clamp(rate)
+                if rate < 1 and random.random() >= rate:
+                    return
+            if labels or type(tags) is not dict:
+                tags = _settled(tags, labels)
             key = _spelling(name, rate, tags)
             series = self.caches[kind].get(key)
             if series is None:
                 before, after = self._frame(kind, name, rate, tags)
                 if self._flusher.is_full() and (before, after) not in self._flusher.table:
-                    self._send_alone(
-                        _SERIES[kind](_Alone(self._flusher), None, before, after), value
-                    )
+                    alone = _SERIES[kind](_Alone(self._flusher), None, before, after)
+                    self._send_alone(alone, value)
                     return
-                series = self._find(kind, before, after)
-                self._remember(kind, key, series)
+                series = self._find(kind, key, before, after)
         except Exception:  # the arguments are the caller's objects and may do anything
             self._flusher.drop("bad_argument")
             return
@@ -95,10 +95,14 @@ class Registry:
             rate = _clamp(rate)
             if rate == 0:
                 return _ignore, 1
-            frame_of_series = self._frame(kind, name, rate, _settled(tags, labels))
-            return self._find(kind, *frame_of_series).record, rate
+            tags = _settled(tags, labels)
+            key = _spelling(name, rate, tags)
+            series = self.caches[kind].get(key)
+            if series is None:
+                series = self._find(kind, key, *self._frame(kind, name, rate, tags))
         except Exception:  # the arguments are the caller's objects and may do anything
             return self._reject, 1
+        return series.record, rate
 
     def _frame(self, kind: str, name: str, rate: float, tags: TagsLike) -> tuple[bytes, bytes]:
         if not name:
@@ -106,19 +110,17 @@ class Registry:
         before, after = frame(self._prefix + name, kind, rate, canonical(tags, self._tags))
         return before.encode(), after.encode()
 
-    def _find(self, kind: str, before: bytes, after: bytes) -> Series:
+    def _find(self, kind: str, spelling: object, before: bytes, after: bytes) -> Series:
         # What goes over the wire is the identity: spellings that are cleaned to one are one.
         key = (before, after)
         series = self._flusher.table.get(key)
         if series is None:
             series = self._flusher.add(_SERIES[kind](self._flusher, key, before, after))
-        return series
-
-    def _remember(self, kind: str, key: object, series: Series) -> None:
         cache = self.caches[kind]
         if len(cache) >= _CACHE_LIMIT:
             cache.clear()
-        cache[key] = series
+        cache[spelling] = series
+        return series
 
     def _forget(self) -> None:
         for cache in self.caches.values():

@@ -36,8 +36,8 @@ LIMIT = 2048
 # A caller that finds more samples than this encodes and sends a slice itself.
 HARD_LIMIT = 4 * LIMIT
 
-# So many samples are formatted at a time: what formats them has the GIL for about 0.1 ms.
-SLICE = 256
+# So many samples are formatted at a time: what formats them has the GIL for less than 0.1 ms.
+SLICE = 128
 
 # A set that holds more members than this is dropped: nobody has taken it for long.
 _MEMBERS = 65536
