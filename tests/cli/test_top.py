@@ -107,7 +107,6 @@ def test_where_nobody_could_bring_it_back_it_does_not_stop(top):
 
 
 def test_a_sidecar_that_goes_is_told_and_the_view_stays(top, sidecar):
-    sidecar.says.clear()
     sidecar.close()
     top.read_until(b"cannot reach the sidecar")
     top.read_until(b"render")
