@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -86,13 +87,13 @@ def test_a_missing_directory_is_made_for_its_owner_alone(place):
 def test_the_socket_is_at_no_moment_more_open_than_0600(place, monkeypatch):
     path = place / "control.sock"
     modes = []
-    chmod = os.chmod
+    chmod = Path.chmod
 
     def spy(*arguments, **keywords):
         modes.append(stat.S_IMODE(path.stat().st_mode))
         chmod(*arguments, **keywords)
 
-    monkeypatch.setattr(os, "chmod", spy)
+    monkeypatch.setattr(Path, "chmod", spy)
     before = os.umask(0)
     try:
         control, sock = opened(path)

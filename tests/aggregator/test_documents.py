@@ -17,7 +17,8 @@ from vitald.sketch import Sketch
 from vitald.status import Status
 
 numbers = st.none() | st.floats() | st.integers(-(2**60), 2**60).map(float)
-words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+# Python 3.10 cannot read NUL in CSV; the wire rejects it anyway.
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 tags = st.dictionaries(words.filter(bool), words, max_size=4).map(
     lambda pairs: tuple(sorted(pairs.items()))
 )

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from vitald.aggregator.exposition import Exposition
+from vitald.aggregator.exposition import SLICE, Exposition
 from vitald.aggregator.interval import Row
 from vitald.aggregator.selector import Selector
 from vitald.metric import SAMPLED_TYPES, MetricType
@@ -130,12 +130,27 @@ async def test_without_a_sample_in_the_window_a_summary_has_no_quantile(collect)
 async def test_a_gauge_shows_its_last_value_and_a_set_its_members_in_the_window(collect):
     exposition = Exposition()
     users = Row(MetricType.SET, "users", (), count=9.0, unique=4)
-    await exposition.observe(FakeInterval([Row(MetricType.GAUGE, "level", (), last=2.0), users]))
-    await exposition.observe(FakeInterval([Row(MetricType.GAUGE, "level", (), last=-3.0)]))
-    _, samples = parsed(await page(exposition, collect, FakeEngine([users])))
+    level = Row(MetricType.GAUGE, "level", (), last=-3.0)
+    await exposition.observe(FakeInterval([level, users]))
+    _, samples = parsed(await page(exposition, collect, FakeEngine([level, users])))
     assert samples == {("level", ()): -3, ("users", ()): 4}
     _, samples = parsed(await page(exposition, collect))
-    assert samples["users", ()] == 0
+    assert samples == {("users", ()): 0}
+
+
+async def test_a_gauge_that_cannot_be_read_at_present_is_absent_with_its_head(collect):
+    exposition = Exposition()
+    await exposition.observe(FakeInterval([Row(MetricType.GAUGE, "containers", (), last=3.0)]))
+    engine = FakeEngine([Row(MetricType.GAUGE, "containers", ())])
+    assert await page(exposition, collect, engine) == ""
+
+
+async def test_the_event_loop_has_its_turn_even_where_nothing_is_selected():
+    exposition = Exposition()
+    await exposition.observe(FakeInterval([counter(f"a{n}", 1.0) for n in range(3000)]))
+    pieces = [p async for p in exposition.render(FakeEngine(), Selector(names=("b",)), 60.0)]
+    assert set(pieces) == {""}
+    assert len(pieces) >= 3000 // SLICE
 
 
 async def test_only_the_selected_series_are_shown(collect):
@@ -230,7 +245,7 @@ async def test_the_family_of_every_type_has_help_and_type_before_its_samples(col
     exposition = Exposition()
     row = Row(kind, "a", (), count=1.0, sum=1.0, last=1.0, unique=1)
     await exposition.observe(FakeInterval([row]))
-    lines = (await page(exposition, collect)).splitlines()
+    lines = (await page(exposition, collect, FakeEngine([row]))).splitlines()
     assert lines[0].startswith("# HELP a")
     assert lines[1].startswith("# TYPE a")
     assert not lines[2].startswith("#")

@@ -3,7 +3,7 @@
     counter                         counter  <name>_total     sum since the series was first seen
     timer, histogram, distribution  summary  <name>{quantile} over the asked window, from the engine
                                              <name>_sum, <name>_count  since first seen
-    gauge                           gauge    <name>           last value
+    gauge                           gauge    <name>           last value, from the engine
     set                             gauge    <name>           distinct members in the asked window
 
 A counter that goes down would look like a restart to Prometheus, and its next value like an
@@ -31,7 +31,7 @@ from vitald.aggregator.selector import Selector
 from vitald.metric import SAMPLED_TYPES, MetricType, SeriesKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Sequence
 
     from vitald.aggregator.engine import Source
     from vitald.aggregator.interval import Interval, Row
@@ -48,21 +48,20 @@ _KINDS = {
     MetricType.HISTOGRAM: "summary",
     MetricType.DISTRIBUTION: "summary",
 }
-_WINDOWED = (*SAMPLED_TYPES, MetricType.SET)
+_WINDOWED = (*SAMPLED_TYPES, MetricType.SET, MetricType.GAUGE)
 
-# Of one series in the asked window: its quantiles, or the one number of a set.
+# What the engine says of a series: its quantiles, or the one number of a set or gauge.
 _Windowed = dict[SeriesKey, "Sequence[float | None]"]
 
 
 class _Total:
     """One series since it was first seen. `seen` is in seconds of sealed intervals."""
 
-    __slots__ = ("count", "labels", "last", "seen", "sum")
+    __slots__ = ("count", "labels", "seen", "sum")
 
     def __init__(self) -> None:
         self.sum = 0.0
         self.count = 0.0
-        self.last: float | None = None
         self.seen = 0.0
         self.labels: str | None = None  # made at the first scrape: there may never be one
 
@@ -76,7 +75,7 @@ class _Family:
         self.kind = kind
         self.base = base
         self.series: dict[Tags, _Total] = {}
-        self.labels: set[str] = set()
+        self.labels: set[str] | None = None  # like a series' own
 
 
 class Exposition:
@@ -123,22 +122,20 @@ class Exposition:
         matches = selector.matcher()
         windowed = await self._ask(engine, selector, window)
         pieces: list[str] = []
+        looked_at = 0
         # Lists, because an interval may add families and series between two pieces.
         for (_, name), family in list(self._families.items()):
-            series = list(family.series.items())
-            lines = _lines(family, name, series, matches, windowed)
-            head = header(
-                sample_names(family.kind, family.base)[0],
-                _KINDS[family.kind],
-                f"StatsD {family.kind.value} {name}",
-            )
-            for line in lines:
-                pieces.append(head + line)
-                head = ""
-                if len(pieces) >= SLICE:
+            head = _head(family, name)
+            for tags, total in list(family.series.items()):
+                looked_at += 1
+                if looked_at % SLICE == 0:
                     yield "".join(pieces)
                     pieces.clear()
                     await asyncio.sleep(0)
+                key = SeriesKey(family.kind, name, tags)
+                if matches(key) and (text := _text(family, tags, total, windowed.get(key, ()))):
+                    pieces.append(head + text)
+                    head = ""
         yield "".join(pieces)
 
     def _add(self, rows: Sequence[Row]) -> None:
@@ -153,8 +150,6 @@ class Exposition:
                     continue
             total.seen = elapsed
             total.count += row.count
-            if row.last is not None:
-                total.last = row.last
             if row.sum >= 0.0 or row.type is not MetricType.COUNTER:
                 total.sum += row.sum
             else:
@@ -180,7 +175,7 @@ class Exposition:
                 checked += 1
                 if total.seen <= horizon:
                     del family.series[tags]
-                    if total.labels is not None:
+                    if family.labels is not None and total.labels is not None:
                         family.labels.discard(total.labels)
                     self.active -= 1
             if not family.series:
@@ -198,55 +193,58 @@ class Exposition:
         asked = Selector(selector.names, selector.tags, wanted)
         for batch in engine.query(asked, window).rows():
             for at, row in enumerate(batch, 1):
-                key = SeriesKey(row.type, row.name, row.tags)
-                found[key] = (
-                    (row.unique,) if row.histogram is None else row.histogram.quantiles(FRACTIONS)
-                )
+                found[SeriesKey(row.type, row.name, row.tags)] = _numbers(row)
                 if at % SLICE == 0:
                     await asyncio.sleep(0)
             await asyncio.sleep(0)
         return found
 
 
-def _lines(
-    family: _Family,
-    name: str,
-    series: Sequence[tuple[Tags, _Total]],
-    matches: Callable[[SeriesKey], bool],
-    windowed: _Windowed,
-) -> Iterator[str]:
+def _numbers(row: Row) -> Sequence[float | None]:
+    if row.histogram is not None:
+        return row.histogram.quantiles(FRACTIONS)
+    return (row.last if row.type is MetricType.GAUGE else row.unique,)
+
+
+def _head(family: _Family, name: str) -> str:
     kind = family.kind
-    names = sample_names(kind, family.base)
-    for tags, total in series:
-        key = SeriesKey(kind, name, tags)
-        if not matches(key):
-            continue
-        if total.labels is None:
-            total.labels = distinct_labels(tags, family.labels)
-            family.labels.add(total.labels)
-        if kind in SAMPLED_TYPES:
-            yield _summary(names, total, windowed.get(key, ()))
-        else:
-            value = _single(kind, total, windowed.get(key, (0,)))
-            if value is not None:
-                yield sample(names[0], total.labels, value)
+    first = sample_names(kind, family.base)[0]
+    return header(first, _KINDS[kind], f"StatsD {kind.value} {name}")
 
 
-def _single(kind: MetricType, total: _Total, members: Sequence[float | None]) -> float | None:
+def _text(family: _Family, tags: Tags, total: _Total, found: Sequence[float | None]) -> str:
+    if family.labels is None:
+        family.labels = set()
+    if total.labels is None:
+        total.labels = distinct_labels(tags, family.labels)
+        family.labels.add(total.labels)
+    names = sample_names(family.kind, family.base)
+    if family.kind in SAMPLED_TYPES:
+        return _summary(names, total.labels, total, found)
+    value = _single(family.kind, total, found)
+    return "" if value is None else sample(names[0], total.labels, value)
+
+
+def _single(kind: MetricType, total: _Total, found: Sequence[float | None]) -> float | None:
     if kind is MetricType.COUNTER:
         return total.sum
-    return total.last if kind is MetricType.GAUGE else members[0]
+    if kind is MetricType.SET:
+        return found[0] if found else 0
+    # A gauge that cannot be read at present has no value, and so no line.
+    return found[0] if found else None
 
 
-def _summary(names: tuple[str, ...], total: _Total, quantiles: Sequence[float | None]) -> str:
+def _summary(
+    names: tuple[str, ...], labels: str, total: _Total, quantiles: Sequence[float | None]
+) -> str:
     base, sum_name, count_name = names
-    comma = f"{total.labels}," if total.labels else ""
+    comma = f"{labels}," if labels else ""
     # Without a sample in the window there is no quantile: the line is absent, never 0.
     lines = [
         f'{base}{{{comma}quantile="{fraction:g}"}} {number(value)}\n'
         for fraction, value in zip(FRACTIONS, quantiles, strict=False)
         if value is not None
     ]
-    lines.append(sample(sum_name, total.labels or "", total.sum))
-    lines.append(sample(count_name, total.labels or "", total.count))
+    lines.append(sample(sum_name, labels, total.sum))
+    lines.append(sample(count_name, labels, total.count))
     return "".join(lines)

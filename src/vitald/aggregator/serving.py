@@ -20,11 +20,13 @@ from vitald.aggregator.documents import dump
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 
     from aiohttp.web_request import BaseRequest
 
     from vitald.aggregator.documents import Json
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = logging.getLogger("vitald.api")
 
@@ -60,6 +62,7 @@ class HttpServer:
 
     def __init__(self, app: web.Application, limits: Limits) -> None:
         app.on_response_prepare.append(_set_headers)
+        app.middlewares.insert(0, _note_request)
         self._limits = limits
         self._runner = web.AppRunner(
             app, handler_cancellation=True, shutdown_timeout=limits.shutdown_seconds
@@ -88,6 +91,7 @@ class HttpServer:
         if manager is None or len(manager.connections) >= self._limits.connections:
             return _Refusal()
         settings: dict[str, Any] = {
+            "idle_seconds": self._limits.idle_seconds,
             "stall_seconds": self._limits.stall_seconds,
             "keepalive_timeout": self._limits.idle_seconds,
             "max_line_size": self._limits.line_bytes,
@@ -102,11 +106,25 @@ class HttpServer:
 class _Connection(web.RequestHandler):
     """One connection; errors are answered as JSON, and rubbish does not fill the log."""
 
-    __slots__ = ("_stall_seconds",)
+    __slots__ = ("_idle_seconds", "_stall_seconds", "has_asked")
 
-    def __init__(self, manager: web.Server, *, stall_seconds: float, **settings: Any) -> None:
+    def __init__(
+        self, manager: web.Server, *, idle_seconds: float, stall_seconds: float, **settings: Any
+    ) -> None:
         super().__init__(manager, **settings)
+        self._idle_seconds = idle_seconds
         self._stall_seconds = stall_seconds
+        self.has_asked = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # Between two requests aiohttp keeps this time itself; before the first one, not every
+        # release of it does.
+        self._loop.call_later(self._idle_seconds, self._end_if_silent, transport)
+
+    def _end_if_silent(self, transport: asyncio.BaseTransport) -> None:
+        if not self.has_asked and isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
 
     async def start(self) -> None:
         """Answer this connection's requests until it ends."""
@@ -186,14 +204,21 @@ async def stream(
         response = web.StreamResponse(headers=headers)
         await within(response.prepare(request), request, limits)
         if request.method != "HEAD":
-            await within(response.write(first.encode()), request, limits)
+            await _write(request, response, first, limits)
             async for piece in pieces:
-                await within(response.write(piece.encode()), request, limits)
-            await within(response.write(end.encode()), request, limits)
+                await _write(request, response, piece, limits)
+            await _write(request, response, end, limits)
         await within(response.write_eof(), request, limits)
     finally:
         await pieces.aclose()
     return response
+
+
+async def _write(
+    request: web.Request, response: web.StreamResponse, piece: str, limits: Limits
+) -> None:
+    if piece:  # an empty chunk would be the last one
+        await within(response.write(piece.encode()), request, limits)
 
 
 async def within(writing: Awaitable[object], request: web.Request, limits: Limits) -> None:
@@ -233,6 +258,13 @@ def cut_off(request: web.Request) -> None:
     """End the connection now, with whatever is still buffered."""
     if request.transport is not None:
         request.transport.abort()
+
+
+@web.middleware
+async def _note_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if isinstance(request.protocol, _Connection):
+        request.protocol.has_asked = True
+    return await handler(request)
 
 
 async def _set_headers(_: web.Request, response: web.StreamResponse) -> None:
