@@ -200,6 +200,64 @@ def test_reload_by_the_cli_says_what_is_wrong(sidecar):
     assert "interval" in answer.stderr
 
 
+def test_reloads_at_the_same_time_wait_for_each_other(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"tcp://127.0.0.1:{deaf.getsockname()[1]}"
+        forward = f"forward: {{{{deaf: {{{{type: graphite, url: '{url}'}}}}}}}}\n"
+        config = CONFIG + "shutdown_timeout: 1s\n"
+        with running(tmp_path, config + forward) as sidecar:
+            sidecar.send(b"jobs:1|c")
+            # Now an interval is on its way, and removing the target takes its time.
+            connection, _ = deaf.accept()
+            sidecar.config.write_text(config.format(folder=tmp_path))
+            sidecar.process.send_signal(signal.SIGHUP)
+            assert sidecar.ask("reload").returncode == 0
+            log = sidecar.log.read_text()
+            assert log.count("reloaded: forward.deaf") == 1
+            assert log.count("reloaded: nothing changed") == 1
+            assert "Traceback" not in log
+            connection.close()
+
+
+def test_a_reload_that_comes_while_it_stops_changes_nothing(tmp_path):
+    with running(tmp_path) as sidecar:
+        forward = "forward: {{out: {{type: console, output: stderr}}}}\n"
+        sidecar.config.write_text((CONFIG + forward).format(folder=tmp_path))
+        for _ in range(3):
+            sidecar.process.send_signal(signal.SIGHUP)
+        sidecar.process.send_signal(signal.SIGTERM)
+        for _ in range(3):
+            sidecar.process.send_signal(signal.SIGHUP)
+        assert sidecar.process.wait(20) == 0
+        assert "Traceback" not in sidecar.log.read_text()
+        assert not list(tmp_path.glob("*.sock"))
+
+
+def test_a_sidecar_one_of_whose_parts_has_failed_stops_cleanly_and_says_so(tmp_path):
+    failing = (
+        "import sys\n"
+        "from vitald.aggregator.flusher import Flusher\n"
+        "async def run(self): raise ValueError('broken')\n"
+        "Flusher.run = run\n"
+        "from vitald.cli import main\n"
+        "sys.exit(main())\n"
+    )
+    config = tmp_path / "vitald.yaml"
+    config.write_text(CONFIG.format(folder=tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", failing, "run", "-c", str(config)],
+        env={**os.environ, "VITALD_SOCKET": str(tmp_path / "control.sock")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 70
+    assert done.stderr.count("ValueError: broken") == 1
+    assert "cannot go on: flusher failed" in done.stderr
+    assert not list(tmp_path.glob("*.sock"))
+
+
 def test_a_negative_observation_is_a_value_and_no_delta():
     from vitald.aggregator.python_engine import PythonEngine
     from vitald.aggregator.selector import Selector

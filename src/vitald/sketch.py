@@ -157,10 +157,10 @@ class Sketch:
 
 
 def total(values: Sequence[float]) -> float:
-    """Return the correctly rounded sum; infinite where it exceeds a double."""
+    """Return the correctly rounded sum; infinite or nan where it exceeds a double."""
     try:
         return fsum(values)
-    except OverflowError:
+    except (OverflowError, ValueError):  # on the way, and of inf with -inf
         return sum(values)
 
 

@@ -11,6 +11,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
+from engines import ENGINES, at
 
 from vitald.aggregator.api import Api
 from vitald.aggregator.dashboard import Dashboard
@@ -264,3 +265,16 @@ def until():
 @pytest.fixture
 def response():
     return Response
+
+
+@pytest.fixture(params=ENGINES)
+def new_engine(request):
+    def build(**options):
+        return ENGINES[request.param](at(0), **options)
+
+    return build
+
+
+@pytest.fixture
+def engine(new_engine):
+    return new_engine()

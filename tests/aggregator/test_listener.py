@@ -12,9 +12,10 @@ import pytest
 
 from vitald.aggregator.listener import Listener
 from vitald.aggregator.python_engine import PythonEngine
-from vitald.aggregator.receiver import BUDGET
+from vitald.aggregator.receiver import BUDGET, BUDGET_BYTES
+from vitald.aggregator.selector import Selector
 from vitald.aggregator.sockets import Address
-from vitald.aggregator.stream import MOST_CONNECTIONS, MOST_LINE
+from vitald.aggregator.stream import MOST_CONNECTIONS, MOST_LINE, TURN_BYTES
 from vitald.clock import Instant
 from vitald.errors import StartError
 
@@ -215,3 +216,75 @@ async def test_connections_beyond_the_limit_are_turned_away_and_counted(engine, 
         sock.close()
     assert listener.refused_connections == 3
     assert engine.ledger().aggregated == 1
+
+
+async def test_a_cut_datagram_keeps_its_place_among_the_others(tmp_path, engine, listen):
+    listener = await listen(Address("unixgram", path=str(tmp_path / "s")))
+    with connect(listener.address) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+        sock.send(b"g:1|g")
+        sock.send(b"g:2|g\n" + b"x" * 70_000)
+        sock.send(b"g:+1|g")
+        sock.send(b"a:1|c")
+    await listener.stop()
+    engine.rotate(Instant(10, 10))
+    rows = {row.name: row for batch in engine.query(Selector(), 10).rows() for row in batch}
+    assert (rows["g"].last, rows["a"].sum) == (3, 1)
+    assert engine.ledger().datagrams_received == 4
+
+
+async def test_stopping_takes_what_waits_behind_cut_and_empty_datagrams(tmp_path, engine, listen):
+    listener = await listen(Address("unixgram", path=str(tmp_path / "s")))
+    pieces = [b"x" * 70_000, b"", b"a:1|c"] * 3
+    with connect(listener.address) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+        for piece in pieces:
+            sock.send(piece)
+    await listener.stop()
+    ledger = engine.ledger()
+    assert (ledger.datagrams_received, ledger.aggregated) == (9, 3)
+    assert ledger.bytes_received == sum(map(len, pieces))
+
+
+async def test_one_turn_takes_a_bounded_number_of_bytes(engine, listen):
+    listener = await listen(Address("udp", "127.0.0.1"), receive_buffer=8 * 2**20)
+    datagram = b"a:1|c\n" * 10_000
+    with connect(listener.address) as sock:
+        for _ in range(20):
+            sock.send(datagram)
+    engine._receivers[listener._sock.fileno()].drain()
+    assert engine.ledger().bytes_received <= BUDGET_BYTES + 65_536
+    await listener.stop()
+    assert engine.ledger().aggregated == 200_000
+
+
+async def test_many_busy_connections_leave_the_event_loop_its_turn(engine, listen):
+    listener = await listen(Address("tcp", "127.0.0.1"))
+    taken = []
+    listener._stream._take = lambda data, cut: taken.append(len(data))
+    with connect(listener.address) as sock:
+        await asyncio.to_thread(sock.sendall, b"a:1|c\n" * 20_000)
+    await listener.stop()
+    assert sum(taken) >= 20_000 * 5
+    assert max(taken) <= TURN_BYTES + MOST_LINE
+
+
+async def test_the_file_that_another_process_put_in_our_place_stays(tmp_path, listen):
+    path = tmp_path / "s"
+    listener = await listen(Address("unixgram", path=str(path)))
+    path.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        await listener.stop()
+        listener.close()
+        assert path.exists()
+
+
+async def test_a_name_with_addresses_of_both_kinds_is_bound_to_ipv4(engine, listen, monkeypatch):
+    both = [
+        (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", 0, 0, 0)),
+        (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", 0)),
+    ]
+    monkeypatch.setattr("vitald.aggregator.sockets.socket.getaddrinfo", lambda *_, **__: both)
+    listener = await listen(Address("udp", "localhost"))
+    assert listener._sock.family == socket.AF_INET

@@ -57,3 +57,10 @@ class Engine(Source, Protocol):
     def rotate(self, now: Instant) -> Interval:
         """Seal the open slot at `now`, roll the windows up, expire idle series."""
         ...
+
+    def tidy(self) -> bool:
+        """Do a few milliseconds of what `rotate` left undone; say whether there is more.
+
+        Answers are right without it; the next `rotate` does what is left.
+        """
+        ...

@@ -49,6 +49,8 @@ class Flusher:
                 await self._sleep(left)
             self.lag = max(0.0, -left) if abs(left) < self._interval else 0.0
             self.flush(boundary)
+            for _ in iter(self._engine.tidy, False):
+                await asyncio.sleep(0)
 
     def flush(self, boundary: float | None = None) -> None:
         """Seal now and deliver."""

@@ -57,6 +57,7 @@ class Interval(Protocol):
     def corrections(self) -> Sequence[Interval]:
         """Return older intervals that timestamped samples changed, whole, changed series only.
 
+        Samples so old that only windows hold their time are not in one (note `uncorrected`).
         Targets where the last value for a timestamp wins take them as they are.
         """
         ...

@@ -34,6 +34,7 @@ class Listener:
         self._dialect = dialect
         self._sock = bind(address, receive_buffer=receive_buffer, mode=mode)
         self.address = _bound(address, self._sock)
+        self._file = _inode(address.path) if address.path else None
         self._stream = None if self._is_datagram else StreamListener(self._sock, self._take)
 
     @property
@@ -60,13 +61,26 @@ class Listener:
         self.close()
 
     def close(self) -> None:
-        """Give the address back without taking anything: for a start that failed elsewhere."""
-        self._sock.close()
-        if self.address.path:
+        """Give the address back without taking anything: for a start that failed elsewhere.
+
+        A file that somebody else has put in our place stays. Ours goes first: as long as the socket
+        is open, no other file can have its inode number.
+        """
+        if self._file is not None and self._file == _inode(self.address.path):
             Path(self.address.path).unlink(missing_ok=True)
+        self._file = None
+        self._sock.close()
 
     def _take(self, data: bytes, cut: bool) -> None:
         self._engine.ingest(data, label=str(self.address), cut=cut, dialect=self._dialect)
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = Path(path).lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _bound(address: Address, sock: socket.socket) -> Address:

@@ -9,12 +9,12 @@ or sealed, so that no answer ever misses a line.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from vitald.aggregator.accounts import Accounts
 from vitald.aggregator.receiver import Receiver
 from vitald.aggregator.routes import Routes
+from vitald.aggregator.sealed import SealedInterval, WindowAnswer
 from vitald.aggregator.series import Counter, Gauge
 from vitald.aggregator.table import SeriesTable
 from vitald.aggregator.windows import DEFAULT_WINDOWS, Slot, Windows, merge_cells
@@ -34,52 +34,12 @@ if TYPE_CHECKING:
     from vitald.metric import SeriesKey
     from vitald.wire.parse import Sample
 
-BATCH = 1000
-# Events and service checks that one interval may carry; more are counted as shed.
+# Events and service checks that one interval may carry, each kind; more are counted as shed.
 MOST_EVENTS = 1000
+MOST_EVENT_BYTES = 1_000_000
 
-
-class SealedInterval:
-    """An `Interval` (see there). `late` has the rows of samples that were put into older slots."""
-
-    def __init__(
-        self,
-        slot: Slot,
-        items: Sequence[tuple[Series, Cell]],
-        idle: Sequence[tuple[Series, Cell]] = (),
-        late: Sequence[Row] = (),
-    ) -> None:
-        self.start = slot.start.wall
-        self.end = slot.end.wall
-        self.seconds = slot.end.monotonic - slot.start.monotonic
-        self.events: Sequence[Event] = ()
-        self.service_checks: Sequence[ServiceCheck] = ()
-        self.corrections: Sequence[SealedInterval] = ()
-        self.late = late
-        self._items = items
-        self._idle = idle
-
-    def rows(self, *, idle: bool = False) -> Iterator[list[Row]]:
-        yield from _batches(series.row(cell) for series, cell in self._items)
-        if idle:
-            yield from _batches(series.row(cell) for series, cell in self._idle)
-
-
-class WindowAnswer:
-    """An `Answer` (see there)."""
-
-    def __init__(
-        self, slots: Sequence[Slot], window: float, complete: bool, rows: Iterator[Row]
-    ) -> None:
-        self.start = slots[0].start.wall if slots else 0.0
-        self.end = slots[-1].end.wall if slots else 0.0
-        self.seconds = slots[-1].end.monotonic - slots[0].start.monotonic if slots else 0.0
-        self.window = window
-        self.complete = complete
-        self._rows = rows
-
-    def rows(self) -> Iterator[list[Row]]:
-        return _batches(self._rows)
+# Series that one turn of `tidy` merges: a few milliseconds.
+_TIDY = 100
 
 
 class PythonEngine:
@@ -119,6 +79,7 @@ class PythonEngine:
         self._remove_reader = remove_reader
         self._events: list[Event] = []
         self._service_checks: list[ServiceCheck] = []
+        self._extended_bytes = 0
         self._late: dict[tuple[Slot, Series], Cell] = {}
 
     # Receiving
@@ -167,7 +128,7 @@ class PythonEngine:
             except KeyError:
                 if line and line != b"\r":
                     self._take(line, dialect)
-        if rest:
+        if cut:
             self._accounts.reject(rest, "truncated")
         if self._routes.note(len(lines), len(data)):
             self._routes.fold()
@@ -178,7 +139,7 @@ class PythonEngine:
         if isinstance(parsed, Rejected):
             self._accounts.reject(line, parsed.reason)
             return
-        if parsed.extended is not None and not self._keep(parsed.extended):
+        if parsed.extended is not None and not self._keep(parsed.extended, len(line)):
             self._accounts.shed["too_many_events"] += 1
             return
         for sample in parsed.samples:
@@ -187,12 +148,13 @@ class PythonEngine:
         if len(parsed.samples) == 1 and not parsed.notes:
             self._routes.learn(line, parsed.samples[0], dialect, self._series(parsed.samples[0]))
 
-    def _keep(self, item: Event | ServiceCheck) -> bool:
+    def _keep(self, item: Event | ServiceCheck, size: int) -> bool:
         kept: list[Event] | list[ServiceCheck] = (
             self._events if isinstance(item, Event) else self._service_checks
         )
-        if len(kept) >= MOST_EVENTS:
+        if len(kept) >= MOST_EVENTS or self._extended_bytes + size > MOST_EVENT_BYTES:
             return False
+        self._extended_bytes += size
         kept.append(item)  # type: ignore[arg-type]
         return True
 
@@ -201,7 +163,7 @@ class PythonEngine:
 
     def _add(self, sample: Sample) -> None:
         series = self._series(sample)
-        self._accounts.overflowed += series.is_overflow
+        self._accounts.overflowed += series.key != sample.key
         if sample.timestamp is None:
             self._routes.settle(series)
             series.add(sample)
@@ -209,24 +171,34 @@ class PythonEngine:
             self._add_at(series, sample, sample.timestamp)
 
     def _add_at(self, series: Series, sample: Sample, wall: int) -> None:
-        """Count a timestamped sample at its time when a slot holds that, else now and as late."""
-        slots = self._windows.holding(wall)
+        """Count a timestamped sample at its time when a slot holds that, else now and as late.
+
+        A delta moves what the gauge holds now, so it has no place in the past.
+        """
+        self._routes.settle(series)
         is_open = self._open_since.wall <= wall < self._open_since.wall + self._windows.interval
-        if is_open or not slots:
-            self._routes.settle(series)
+        slots = [] if is_open or any(sample.signed) else self._windows.holding(wall)
+        if not slots:
             series.add(sample)
             self._accounts.late += not is_open
             return
-        backdated = type(series)(series.key, series.last_seen)
-        backdated.add(sample)
-        cell = backdated.seal()
-        if cell is None:
-            return
+        cell = self._backdated(series, sample, slots[0], wall)
         for slot in slots:
             slot.add(series, cell)
+        if isinstance(series, Gauge):
+            series.backfill(cell)
         place = (slots[0], series)
         self._late[place] = series.merge([self._late[place], cell]) if place in self._late else cell
         series.last_seen = self._open_since.monotonic
+
+    def _backdated(self, series: Series, sample: Sample, slot: Slot, wall: float) -> Cell:
+        """Return the cell of a sample at its time, which is finer than `slot` if that is coarse."""
+        alone = type(series)(series.key, series.last_seen)
+        alone.add(sample)
+        if self._windows.is_finest(slot):
+            return alone.seal(slot.end.monotonic)
+        self._accounts.notes["uncorrected"] += 1
+        return alone.seal(slot.start.monotonic + wall - slot.start.wall)
 
     # Sealing
 
@@ -235,7 +207,7 @@ class PythonEngine:
         cells: dict[Series, Cell] = {}
         idle: list[tuple[Series, Cell]] = []
         for series in self._table:
-            cell = series.seal()
+            cell = series.seal(now.monotonic)
             if cell is not None:
                 cells[series] = cell
                 series.last_seen = now.monotonic
@@ -245,19 +217,27 @@ class PythonEngine:
         corrections, late = self._corrections()
         self._windows.push(slot)
         self._open_since = now
-        if self._table.expire(now.monotonic):
+        if self._table.expire(now.monotonic, self._windows.since):
             self._routes.forget_dead()
         interval = SealedInterval(slot, list(cells.items()), idle, late)
         interval.corrections = corrections
         interval.events, self._events = self._events, []
         interval.service_checks, self._service_checks = self._service_checks, []
+        self._extended_bytes = 0
         return interval
 
+    def tidy(self) -> bool:
+        return self._windows.tidy(_TIDY)
+
     def _corrections(self) -> tuple[list[SealedInterval], list[Row]]:
-        """Return the older slots that late samples changed, and those samples by themselves."""
+        """Return the older slots that late samples changed, and those samples by themselves.
+
+        A coarse slot is no correction: it was never delivered, and its first interval was.
+        """
         touched: dict[Slot, list[Series]] = {}
         for slot, series in self._late:
-            touched.setdefault(slot, []).append(series)
+            if self._windows.is_finest(slot):
+                touched.setdefault(slot, []).append(series)
         late = [series.row(cell) for (_, series), cell in self._late.items()]
         self._late = {}
         return [
@@ -302,8 +282,3 @@ class PythonEngine:
         ledger.series_active = len(self._table)
         ledger.series_limit = self._table.limit
         return ledger
-
-
-def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while batch := list(islice(rows, BATCH)):
-        yield batch

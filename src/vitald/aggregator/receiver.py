@@ -1,8 +1,8 @@
 """Draining a datagram socket: many datagrams a wake-up, one hand-over to the engine.
 
 One asyncio callback per datagram costs about ten times what the datagram itself does; a loop over
-`recv` until the queue is empty does not. It stops after `BUDGET` datagrams, so that the event loop
-gets its turn under any load.
+`recv` until the queue is empty does not. It stops after `BUDGET` datagrams or `BUDGET_BYTES`, so
+that the event loop gets its turn under any load.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from vitald.aggregator.accounts import Traffic
 
 BUDGET = 256
+BUDGET_BYTES = 400_000
 
 # Larger than any UDP payload (65,507 bytes over IPv4, 65,527 over IPv6), so only a Unix datagram
 # can be cut.
 SIZE = 65_536
+
+# What a Unix datagram socket may hold: 512 datagrams (net.unix.max_dgram_qlen, as systemd sets it).
+_MOST_WAITING = 512 * SIZE
 
 # asm-generic/socket.h; the ninth word is sk_drops (net/core/sock.c, sk_get_meminfo).
 _SO_MEMINFO = 55
@@ -45,20 +49,21 @@ class Receiver:
         self._drops_seen = 0
         self.account_drops()
 
-    def drain(self) -> int:
-        """Take at most `BUDGET` datagrams; return how many there were."""
-        batch = self._receive()
+    def drain(self) -> None:
+        """Take what there is, within the budget."""
+        batch, cut = self._receive()
         if batch:
-            self._traffic.datagrams += len(batch)
-            self._traffic.bytes += sum(map(len, batch))
             self._take(b"\n".join(batch), False)
-        return len(batch)
+        if cut is not None:
+            self._take(cut, True)
 
     def drain_all(self) -> None:
         """Take what the kernel holds now, within a bound that a flooding sender cannot stretch."""
-        for _ in range(1000):
-            if self.drain() < BUDGET:
-                break
+        room = max(self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF), _MOST_WAITING)
+        end, before = self._traffic.bytes + room, -1
+        while before != self._traffic.datagrams and self._traffic.bytes < end:
+            before = self._traffic.datagrams
+            self.drain()
         self.account_drops()
 
     def account_drops(self) -> None:
@@ -72,22 +77,27 @@ class Receiver:
         self._drops_seen = words[8]
         self._traffic.kernel_dropped = (self._traffic.kernel_dropped or 0) + fresh
 
-    def _receive(self) -> list[bytes]:
+    def _receive(self) -> tuple[list[bytes], bytes | None]:
+        """Return whole datagrams, and the one after them if it was cut: order matters to gauges."""
         batch: list[bytes] = []
+        cut = None
         receive, view = self._sock.recv_into, self._view
+        size = 0
         try:
             for _ in range(BUDGET):
                 # With MSG_TRUNC the call returns the datagram's true length.
                 length = receive(view, 0, socket.MSG_TRUNC)
-                data = bytes(view[:length])
-                if length <= SIZE:
-                    batch.append(data)
-                else:
-                    self._traffic.datagrams += 1
-                    self._traffic.bytes += length
-                    self._take(data, True)
+                size += length
+                if length > SIZE:
+                    cut = bytes(view)
+                    break
+                batch.append(bytes(view[:length]))
+                if size > BUDGET_BYTES:
+                    break
         except BlockingIOError:
             pass
         except OSError:
             self._traffic.errors += 1
-        return batch
+        self._traffic.datagrams += len(batch) + (cut is not None)
+        self._traffic.bytes += size
+        return batch, cut

@@ -68,17 +68,21 @@ class Routes:
         """Give the spelling of `line` a route to `series`, where that keeps every answer the same.
 
         A timestamp needs the full path. A gauge's values must stay in order, so it has one
-        spelling with a route at the most. Overflow series get none: their spellings have no bound.
+        spelling with a route at the most. What is folded into an overflow series gets none: those
+        spellings have no bound, and one day there is room for their own series. A line with a bad
+        value on its spelling's route comes here again.
         """
-        if sample.timestamp is not None or series.is_overflow or len(line) > LONGEST_SPELLING:
+        if sample.timestamp is not None or len(line) > LONGEST_SPELLING:
             return
-        if isinstance(series, Gauge) and series.route is not None:
+        if series.key != sample.key or (isinstance(series, Gauge) and series.route is not None):
+            return
+        name, _, tail = line.partition(b":")
+        suffix = tail.partition(b"|")[2]
+        if name in self.of(dialect).get(suffix, ()):
             return
         if len(self._routes) >= self._most:
             self.fold()
             self._forget(self._routes)
-        name, _, tail = line.partition(b":")
-        suffix = tail.partition(b"|")[2]
         route = Route(name, suffix, series, sample.rate, dialect)
         series.route = route
         self._routes.append(route)
@@ -123,6 +127,10 @@ class Routes:
         lines = route.waiting[:]
         # The list itself must stay: its `append` is what the look-up table holds.
         route.waiting.clear()
+        self._add(route, lines)
+
+    def _add(self, route: Route, lines: list[bytes]) -> None:
+        """Add lines in bulk; halves find a bad one, so that it costs the others next to nothing."""
         values = (
             _fold_set(route, lines)
             if isinstance(route.series, SetSeries)
@@ -131,9 +139,12 @@ class Routes:
         if values:
             self._accounts.aggregated += len(lines)
             self._accounts.values += values
-            return
-        for value in lines:
-            self._take(b"%b:%b|%b" % (route.name, value, route.suffix), route.dialect)
+        elif len(lines) == 1:
+            self._take(b"%b:%b|%b" % (route.name, lines[0], route.suffix), route.dialect)
+        else:
+            half = len(lines) // 2
+            self._add(route, lines[:half])
+            self._add(route, lines[half:])
 
 
 def _fold_set(route: Route, members: list[bytes]) -> int:

@@ -3,13 +3,14 @@
 A sealed cell is never changed, so that rows can be read from any thread. Its form by type:
 
     counter                          (count, sum)
-    gauge                            (count, sum, min, max, last)
+    gauge                            (count, sum, min, max, last, when that was written)
     set                              (count, Members)
     timer, histogram, distribution   Sketch
 """
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from vitald.aggregator.cardinality import DEFAULT_EXACT_LIMIT, Members
@@ -46,8 +47,11 @@ class Series:
         """Accumulate one line's values in the open slot."""
         raise NotImplementedError
 
-    def seal(self) -> Cell | None:
-        """Return the open slot's cell and start the next; None when there was no sample."""
+    def seal(self, at: float) -> Cell | None:
+        """Return the open slot's cell and start the next; None when there was no sample.
+
+        `at` is the slot's end on the monotonic clock.
+        """
         raise NotImplementedError
 
     def merge(self, cells: Sequence[Cell]) -> Cell:
@@ -76,7 +80,7 @@ class Counter(Series):
         self.count += len(values) / rate
         self.sum += total(values) / rate
 
-    def seal(self) -> Cell | None:
+    def seal(self, at: float) -> Cell | None:  # noqa: ARG002  only gauges need it
         if not self.count:
             return None
         cell = (self.count, self.sum)
@@ -104,12 +108,13 @@ class Gauge(Series):
     once one was (`was_sealed`).
     """
 
-    __slots__ = ("_sealed_last", "count", "last", "max", "min", "sum", "was_sealed")
+    __slots__ = ("_sealed_at", "_sealed_last", "count", "last", "max", "min", "sum", "was_sealed")
 
     def __init__(self, key: SeriesKey, now: float) -> None:
         super().__init__(key, now)
         self.last = 0.0
         self._sealed_last = 0.0
+        self._sealed_at = -_INFINITY
         self.was_sealed = False
         self._clear()
 
@@ -137,30 +142,42 @@ class Gauge(Series):
         self.min = min(self.min, *values) if len(values) > 1 else min(self.min, values[0])
         self.max = max(self.max, *values) if len(values) > 1 else max(self.max, values[0])
 
-    def seal(self) -> Cell | None:
+    def seal(self, at: float) -> Cell | None:
         if not self.count:
             return None
-        self._sealed_last = self.last
-        self.was_sealed = True
-        cell = (self.count, self.sum, self.min, self.max, self.last)
+        cell = (self.count, self.sum, self.min, self.max, self.last, at)
+        self._hold(cell)
         self._clear()
         return cell
+
+    def backfill(self, cell: Cell) -> None:
+        """Take what an older slot got: it is what the gauge holds if nothing came after it."""
+        if cell[5] >= self._sealed_at:
+            self._hold(cell)
+            if not self.count:
+                self.last = self._sealed_last
+
+    def _hold(self, cell: Cell) -> None:
+        self._sealed_last, self._sealed_at = cell[4], cell[5]
+        self.was_sealed = True
 
     def merge(self, cells: Sequence[Cell]) -> Cell:
         if len(cells) == 1:
             return cells[0]
-        counts, sums, lows, highs, lasts = zip(*cells, strict=True)
-        return sum(counts), total(sums), min(lows), max(highs), lasts[-1]
+        counts, sums, lows, highs, lasts, moments = zip(*cells, strict=True)
+        # Of two at the same moment the one that came later counts.
+        at, last = max(zip(reversed(moments), reversed(lasts), strict=True), key=itemgetter(0))
+        return sum(counts), total(sums), min(lows), max(highs), last, at
 
     def row(self, cell: Cell) -> Row:
-        count, value, low, high, last = cell
+        count, value, low, high, last, _ = cell
         if not count:
             return Row(*self.key, last=last)
         return Row(*self.key, float(count), value, low, high, last)
 
     def held(self) -> Cell:
         """Return the cell of a slot without a sample: the value holds, nothing was measured."""
-        return 0, 0.0, _INFINITY, -_INFINITY, self._sealed_last
+        return 0, 0.0, _INFINITY, -_INFINITY, self._sealed_last, self._sealed_at
 
 
 class SetSeries(Series):
@@ -181,7 +198,7 @@ class SetSeries(Series):
         self.count += len(members)
         self.members.add(members)
 
-    def seal(self) -> Cell | None:
+    def seal(self, at: float) -> Cell | None:  # noqa: ARG002  only gauges need it
         if not self.count:
             return None
         cell = (self.count, self.members)
@@ -218,7 +235,7 @@ class SampledSeries(Series):
     def add_values(self, values: Sequence[float], rate: float) -> None:
         self.open.insert(values, 1.0 / rate)
 
-    def seal(self) -> Cell | None:
+    def seal(self, at: float) -> Cell | None:  # noqa: ARG002  only gauges need it
         if not self.open.count:
             return None
         cell, self.open = self.open, Sketch(self.scale)

@@ -6,8 +6,9 @@ import errno
 import os
 import socket
 import stat
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from vitald.errors import StartError
 
@@ -40,46 +41,43 @@ def bind(address: Address, *, receive_buffer: int = 0, mode: int = 0o600) -> soc
     """
     is_datagram = address.scheme in {"udp", "unixgram"}
     kind = socket.SOCK_DGRAM if is_datagram else socket.SOCK_STREAM
-    try:
-        sock = _bind_path(address, kind, mode) if address.path else _bind_port(address, kind)
-    except OSError as error:
-        raise StartError(f"cannot bind {address}: {_cause(error)}") from error
-    if receive_buffer:
-        _grow(sock, receive_buffer)
-    if not is_datagram:
-        sock.listen(128)
-    sock.setblocking(False)
+    with ExitStack() as stack:
+        try:
+            sock, place = _open(address, kind, mode)
+            stack.callback(sock.close)
+            sock.bind(place)
+            if address.path:
+                stack.callback(Path(address.path).unlink, missing_ok=True)
+                Path(address.path).chmod(mode)
+            if receive_buffer:
+                _grow(sock, receive_buffer)
+            if not is_datagram:
+                sock.listen(128)
+        except OSError as error:
+            raise StartError(f"cannot bind {address}: {_cause(error)}") from error
+        sock.setblocking(False)
+        stack.pop_all()
     return sock
 
 
-def _bind_port(address: Address, kind: socket.SocketKind) -> socket.socket:
-    family, _, protocol, _, place = socket.getaddrinfo(
+def _open(address: Address, kind: socket.SocketKind, mode: int) -> tuple[socket.socket, Any]:
+    """Return an unbound socket and the place to bind it to."""
+    if address.path:
+        _clear_stale(address, kind)
+        sock = socket.socket(socket.AF_UNIX, kind)
+        # fchmod on the unbound socket sets the mode that bind gives the file (less the umask), so
+        # it is never more open than asked for, not even for a moment.
+        os.fchmod(sock.fileno(), mode)
+        return sock, address.path
+    found = socket.getaddrinfo(
         address.host or None, address.port, type=kind, flags=socket.AI_PASSIVE
-    )[0]
+    )
+    # A name that has addresses of both kinds is bound where StatsD's clients send: to IPv4.
+    family, _, protocol, _, place = min(found, key=lambda each: each[0] != socket.AF_INET)
     sock = socket.socket(family, kind, protocol)
-    try:
-        if kind == socket.SOCK_STREAM:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(place)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _bind_path(address: Address, kind: socket.SocketKind, mode: int) -> socket.socket:
-    _clear_stale(address, kind)
-    sock = socket.socket(socket.AF_UNIX, kind)
-    # fchmod on the unbound socket sets the mode that bind gives the file (less the umask), so it
-    # is never more open than asked for, not even for a moment.
-    os.fchmod(sock.fileno(), mode)
-    try:
-        sock.bind(address.path)
-        Path(address.path).chmod(mode)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    if kind == socket.SOCK_STREAM:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return sock, place
 
 
 def _clear_stale(address: Address, kind: socket.SocketKind) -> None:

@@ -7,15 +7,23 @@ a line longer than `MOST_LINE`, of which only the beginning is kept.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+log = logging.getLogger(__name__)
+
 MOST_LINE = 65_536
 MOST_CONNECTIONS = 256
 
+# Read of one connection in one turn of the event loop: all of them together hold it but shortly.
+TURN_BYTES = 16_384
+
+# How long a stop goes on reading, in seconds, whatever senders do.
+_DRAIN_SECONDS = 2.0
 _TURNS = 5
 
 
@@ -67,6 +75,8 @@ class StreamListener:
         self._idle = asyncio.Event()
         self._idle.set()
         self._received = 0
+        # One for all connections: what is read into it is copied out at once.
+        self.buffer = memoryview(bytearray(TURN_BYTES))
         self.refused = 0
 
     async def start(self) -> None:
@@ -86,7 +96,9 @@ class StreamListener:
 
     async def _drain(self) -> None:
         """Read until nothing more has arrived, within a bound that a sender cannot stretch."""
-        for _ in range(1000):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _DRAIN_SECONDS
+        while loop.time() < deadline:
             before = self._received
             # Turns to find the readable sockets, to accept, to make the connection, to read it.
             for _ in range(_TURNS):
@@ -97,6 +109,8 @@ class StreamListener:
     def accept(self, transport: asyncio.Transport) -> LineFramer | None:
         """Return a framer for a new connection, None when there are too many."""
         if len(self._connections) >= MOST_CONNECTIONS:
+            if not self.refused:
+                log.warning("turning connections away: %d are open", MOST_CONNECTIONS)
             self.refused += 1
             transport.abort()
             return None
@@ -115,7 +129,7 @@ class StreamListener:
             self._idle.set()
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     def __init__(self, listener: StreamListener) -> None:
         self._listener = listener
         self._framer: LineFramer | None = None
@@ -125,10 +139,13 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._framer = self._listener.accept(self._transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return self._listener.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._framer is not None:
-            self._listener.note(len(data))
-            self._framer.feed(data)
+            self._listener.note(nbytes)
+            self._framer.feed(bytes(self._listener.buffer[:nbytes]))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         if self._framer is not None:

@@ -60,9 +60,13 @@ class SeriesTable:
         self._names[key.type, key.name] += 1
         return series
 
-    def expire(self, now: float) -> bool:
-        """Forget the series that had no sample for `expiry` seconds; say whether any went."""
-        horizon = now - self.expiry
+    def expire(self, now: float, held_since: float) -> bool:
+        """Forget the series that had no sample for `expiry` seconds; say whether any went.
+
+        A series that slots since `held_since` may hold stays: if it was forgotten and came back,
+        it would stand twice in one answer.
+        """
+        horizon = min(now - self.expiry, held_since)
         idle = [series for series in self if series.last_seen < horizon]
         for series in idle:
             if series.is_overflow:

@@ -86,7 +86,10 @@ class Demo:
             return 1
         _say(f"Starting a sample service: tasks, hooks and locks over SQLite, {SERVICE_SECONDS} s")
         service = self._service("--seconds", str(SERVICE_SECONDS), "--hold")
-        did = json.loads(service.stdout.readline() if service.stdout else "{}")
+        did = json.loads((service.stdout.readline() if service.stdout else "") or "{}")
+        if not did:
+            _say("cannot run the sample service: see above")
+            return 1
         self._wait_for(did)
         for command in (["metrics", "--window", WINDOW], ["health"], ["stats"]):
             self._tell(*command)
