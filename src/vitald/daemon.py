@@ -141,7 +141,10 @@ class Sidecar:
             performance=Performance(self._clock).document,
             events=self.events,
             forwarders=self.dispatcher.statistics,
+            ledger_extra=self._ledger_extra,
             ready=self._not_ready,
+            series_limit=config.limits.series,
+            series_expiry=config.series_expiry,
         )
         self.api = Api(
             self.dashboard,
@@ -298,6 +301,10 @@ class Sidecar:
 
     def _on_transition(self, spec: CheckSpec, transition: Transition) -> None:
         self.events.add_transition(spec.name, transition)
+
+    def _ledger_extra(self) -> dict[str, int]:
+        refused = sum(listener.refused_connections for listener in self.listeners)
+        return {"refused_connections": refused}
 
     def _not_ready(self) -> Sequence[str]:
         return () if self._is_started else ("the sidecar is starting or stopping",)

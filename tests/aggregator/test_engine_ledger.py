@@ -116,3 +116,14 @@ def test_a_datagram_cut_behind_a_line_feed_shows_that_something_is_missing(engin
     engine.ingest(b"a:1|c\na:1|c\n", label="unixgram", cut=True)
     ledger = engine.ledger()
     assert (ledger.aggregated, ledger.rejected) == (2, {"truncated": 1})
+
+
+def test_what_clients_say_they_dropped_is_added_up_by_reason(engine):
+    for tick in (1, 2):
+        engine.ingest(
+            b"vitald.client.dropped:3|c|#reason:buffer_full\n"
+            b"vitald.client.dropped:2|c|#reason:buffer_full,service:shop\n"
+            b"vitald.client.dropped:1|c|#reason:refused\nother:1|c|#reason:refused"
+        )
+        engine.rotate(at(tick * 10))
+    assert engine.ledger().client_reported == {"dropped_buffer_full": 10, "dropped_refused": 2}

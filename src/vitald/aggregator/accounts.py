@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vitald.aggregator.interval import Ledger
+from vitald.aggregator.interval import Ledger, Row
 
 if TYPE_CHECKING:
     from vitald.wire.parse import Line
@@ -40,6 +40,7 @@ class Accounts:
         self.rejected: Counter[str] = Counter()
         self.shed: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
+        self.client_reported: defaultdict[str, float] = defaultdict(float)
         self.listeners: dict[str, Traffic] = {}
         # Oldest first, by when each was seen last; the value is how often it was.
         self._last_rejected: dict[tuple[bytes, str], int] = {}
@@ -67,6 +68,11 @@ class Accounts:
             self.service_checks += not is_event
         self.notes.update(line.notes)
 
+    def report(self, row: Row) -> None:
+        """Enter what clients said, over one interval, that they dropped."""
+        reason = dict(row.tags).get("reason", "")
+        self.client_reported[f"dropped_{reason}" if reason else "dropped"] += row.sum
+
     def ledger(self) -> Ledger:
         """Return the counts as they stand; the caller adds what the series table knows."""
         traffic = self.listeners.values()
@@ -82,6 +88,7 @@ class Accounts:
             shed=dict(self.shed),
             notes=dict(self.notes),
             late=self.late,
+            client_reported=dict(self.client_reported),
             events=self.events,
             service_checks=self.service_checks,
             series_overflowed=self.overflowed,

@@ -100,7 +100,8 @@ class Ledger:
     was kept but odd (`clamped_rate`, `dropped_tag`, `unknown_field`, …). `listeners` has, per
     listener, `datagrams`, `bytes` and `kernel_dropped` (None where the kernel keeps no count);
     `internal` lines came from the sidecar's own checks. `last_rejected` has the last different
-    rejected lines, newest first, with `reason` and `times`.
+    rejected lines, newest first, with `reason` and `times`. `client_reported` has what clients said
+    that they dropped (`dropped_<reason>`), up to the last sealed interval.
     """
 
     datagrams_received: int = 0
@@ -121,4 +122,4 @@ class Ledger:
     series_overflowed: int = 0
     listeners: dict[str, dict[str, int | None]] = field(default_factory=dict)
     last_rejected: list[dict[str, object]] = field(default_factory=list)
-    client_reported: dict[str, object] = field(default_factory=dict)
+    client_reported: dict[str, float] = field(default_factory=dict)

@@ -213,6 +213,9 @@ class PythonEngine:
                 series.last_seen = now.monotonic
             elif isinstance(series, Counter) or (isinstance(series, Gauge) and series.was_sealed):
                 idle.append((series, series.held()))
+        for series in self._table.reports:
+            if series in cells:
+                self._accounts.report(series.row(cells[series]))
         slot = Slot(self._open_since, now, cells)
         corrections, late = self._corrections()
         self._windows.push(slot)

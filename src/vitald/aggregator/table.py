@@ -9,6 +9,7 @@ from vitald.aggregator.cardinality import DEFAULT_EXACT_LIMIT
 from vitald.aggregator.series import Series, new_series
 from vitald.metric import MetricType, SeriesKey
 from vitald.sketch import DEFAULT_SCALE
+from vitald.wire.encode import CLIENT_DROPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,8 @@ class SeriesTable:
         self._series: dict[SeriesKey, Series] = {}
         self._overflow: dict[SeriesKey, Series] = {}
         self._names: Tally[tuple[MetricType, str]] = Tally()
+        # Series in which clients say what they dropped.
+        self.reports: list[Series] = []
 
     def __len__(self) -> int:
         return len(self._series)
@@ -58,6 +61,8 @@ class SeriesTable:
         series = new_series(key, now, set_limit=self._set_limit, scale=self._scale)
         self._series[key] = series
         self._names[key.type, key.name] += 1
+        if key.name == CLIENT_DROPPED:
+            self.reports.append(series)
         return series
 
     def expire(self, now: float, held_since: float) -> bool:
@@ -76,6 +81,7 @@ class SeriesTable:
                 self._names[series.key.type, series.key.name] -= 1
             series.is_alive = False
         if idle:
+            self.reports = [series for series in self.reports if series.is_alive]
             self._names = +self._names  # without the names that nobody has any more
         return bool(idle)
 

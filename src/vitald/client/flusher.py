@@ -19,7 +19,7 @@ from time import monotonic, perf_counter, sleep
 from vitald.client.accounts import REASONS, Accounts
 from vitald.client.outbox import Outbox, pack
 from vitald.client.series import HARD_LIMIT, LIMIT, SLICE, FoldingSeries, LineSeries, StreamSeries
-from vitald.wire.encode import frame
+from vitald.wire.encode import CLIENT_DROPPED, frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from vitald.client.transport import Transport
     from vitald.metric import Tags
 
-DROPPED = "vitald.client.dropped"
 
 # A series that is only known by its name is forgotten after this many flushes without a value,
 # after two when there are too many.
@@ -310,7 +309,7 @@ class Flusher:
         lines = []
         for reason, total in drops.items():
             if total > self._reported[reason]:
-                before, after = frame(DROPPED, "c", tags=[*self._tags, ("reason", reason)])
+                before, after = frame(CLIENT_DROPPED, "c", tags=[*self._tags, ("reason", reason)])
                 lines.append(f"{before}{total - self._reported[reason]}{after}".encode())
         if lines and self.outbox.send(b"\n".join(lines), 0):
             self._reported.update(drops)

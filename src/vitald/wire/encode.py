@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # The parser clamps smaller rates to this one, so a client must not send by a smaller one.
 MIN_RATE = 1e-6
 
+# The counter in which a client says what it dropped, tagged with the reason.
+CLIENT_DROPPED = "vitald.client.dropped"
+
 WIRE_TYPES = frozenset({"c", "g", "ms", "h", "d", "s"})
 
 _CONTROL = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0)))) + "\u2028\u2029"
