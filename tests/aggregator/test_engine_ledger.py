@@ -127,3 +127,18 @@ def test_what_clients_say_they_dropped_is_added_up_by_reason(engine):
         )
         engine.rotate(at(tick * 10))
     assert engine.ledger().client_reported == {"dropped_buffer_full": 10, "dropped_refused": 2}
+
+
+def test_more_lines_than_may_wait_are_counted_to_the_last_one(engine):
+    hot = b"\n".join([b"hot:1|c"] * 5000)
+    mixed = b"\n".join(b"a%d:1|c\ng%d:1|g\ng%d:+1|g" % (i, i, i) for i in range(1000))
+    for _ in range(60):
+        engine.ingest(hot, label="udp")
+        engine.ingest(mixed, label="udp")
+    ledger = engine.ledger()
+    assert (ledger.lines, ledger.aggregated) == (60 * 8000, 60 * 8000)
+    engine.rotate(at(10))
+    rows = {row.name: row for row in ask(engine).values()}
+    assert rows["hot"].sum == 300_000
+    assert {rows[f"a{i}"].sum for i in range(1000)} == {60}
+    assert {rows[f"g{i}"].last for i in range(1000)} == {2}

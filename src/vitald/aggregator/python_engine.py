@@ -130,8 +130,7 @@ class PythonEngine:
                     self._take(line, dialect)
         if cut:
             self._accounts.reject(rest, "truncated")
-        if self._routes.note(len(lines), len(data)):
-            self._routes.fold()
+        self._routes.note(len(lines), len(data))
 
     def _take(self, line: bytes, dialect: Dialect) -> None:
         """Account for one line in full; the only place that parses."""

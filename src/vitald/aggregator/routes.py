@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 # A longer spelling gets no route: their memory must not be the sender's choice.
 LONGEST_SPELLING = 512
 
-# What may wait in routes: some 20 ms to fold.
-MOST_WAITING_LINES = 50_000
+# What may wait in routes. The longer values wait, the more of them one fold takes: the cost of a
+# fold is mostly the same however few there are.
+MOST_WAITING_LINES = 100_000
 MOST_WAITING_BYTES = 8_000_000
+# Beyond that, this share of the routes is folded at a time, to hold the event loop for less long.
+_SHARES = 8
 
 # suffix -> name -> the waiting list's `append`.
 Appends = dict[bytes, dict[bytes, "Callable[[bytes], None]"]]
@@ -59,6 +62,8 @@ class Routes:
         self._appends: dict[Dialect, Appends] = {}
         self._waiting = 0
         self._waiting_bytes = 0
+        # How many routes the present round of shares has folded.
+        self._folded = 0
 
     def of(self, dialect: Dialect) -> Appends:
         """Return the look-up table of a dialect."""
@@ -88,19 +93,35 @@ class Routes:
         self._routes.append(route)
         self.of(dialect).setdefault(suffix, {})[name] = route.waiting.append
 
-    def note(self, lines: int, size: int) -> bool:
-        """Note that up to `lines` more wait, of `size` bytes; say whether it is time to fold."""
+    def note(self, lines: int, size: int) -> None:
+        """Note that up to `lines` more wait, of `size` bytes; fold some when it is time."""
         self._waiting += lines
         self._waiting_bytes += size
-        return self._waiting > MOST_WAITING_LINES or self._waiting_bytes > MOST_WAITING_BYTES
+        if self._waiting > MOST_WAITING_LINES or self._waiting_bytes > MOST_WAITING_BYTES:
+            self._fold_share()
 
     def fold(self) -> None:
         """Put everything that waits into the open slot."""
         for route in self._routes:
             if route.waiting:
                 self._fold(route)
-        self._waiting = 0
-        self._waiting_bytes = 0
+        self._waiting = self._waiting_bytes = self._folded = 0
+
+    def _fold_share(self) -> None:
+        """Fold the next routes in turn.
+
+        What waits is taken to be spread evenly. Where it is not, a round of shares may begin with
+        the emptier routes, and up to twice the limit waits.
+        """
+        share = len(self._routes) // _SHARES + 1
+        for route in self._routes[self._folded : self._folded + share]:
+            if route.waiting:
+                self._fold(route)
+        self._folded += share
+        self._waiting -= self._waiting // _SHARES
+        self._waiting_bytes -= self._waiting_bytes // _SHARES
+        if self._folded >= len(self._routes):
+            self._folded = 0
 
     def settle(self, series: Series) -> None:
         """Fold what waits for a gauge, so that what comes next comes after it."""

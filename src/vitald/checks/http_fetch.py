@@ -12,6 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from vitald.checks.resolver import lookup
+from vitald.checks.tls import abort
 
 if TYPE_CHECKING:
     import asyncio
@@ -184,7 +185,7 @@ class _Connector(aiohttp.TCPConnector):
     def abort(self) -> None:
         """Close what is still open, at once."""
         for transport in self._transports:
-            transport.abort()
+            abort(transport)
 
 
 class _Resolver(AbstractResolver):

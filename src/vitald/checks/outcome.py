@@ -9,11 +9,15 @@ from vitald.status import Status
 
 
 class Outcome(NamedTuple):
-    """One run: what it found, how long it took, and whether it was given up at its deadline."""
+    """One run: what it found, how long it took, and whether it was given up at its deadline.
+
+    `lost` says that the process which should have run it was gone.
+    """
 
     result: Result
     seconds: float
     timed_out: bool = False
+    lost: bool = False
 
 
 class Runner(Protocol):

@@ -48,6 +48,10 @@ class WorkerError(Exception):
     """The worker gave no answer; the message says why."""
 
 
+class WorkerLostError(WorkerError):
+    """The worker was gone, or went, before it answered."""
+
+
 class WorkerRunner:
     """Runs a check in a worker that is kept from run to run."""
 
@@ -65,6 +69,15 @@ class WorkerRunner:
         return bool(self._killed)
 
     async def run(self) -> Outcome:
+        was_kept = self._worker is not None
+        outcome = await self._run()
+        if was_kept and self._worker is None and outcome.lost:
+            # It may have died between two runs (a process that is being killed can look alive for
+            # a moment), and that says nothing of what is checked. A new one tells.
+            outcome = await self._run()
+        return outcome
+
+    async def _run(self) -> Outcome:
         started = time.perf_counter()
         try:
             worker = await self._ready()
@@ -78,7 +91,8 @@ class WorkerRunner:
         except WorkerError as error:
             self._kill()
             seconds = time.perf_counter() - started
-            return Outcome(Result(Status.UNKNOWN, one_line(str(error))), seconds)
+            lost = isinstance(error, WorkerLostError)
+            return Outcome(Result(Status.UNKNOWN, one_line(str(error))), seconds, lost=lost)
         except asyncio.CancelledError:
             self._kill()
             raise
@@ -158,9 +172,9 @@ class Worker:
             self._writer.write(json.dumps(request).encode() + b"\n")
             line = await self._reader.readline()
         except (OSError, ValueError) as error:
-            raise WorkerError(f"cannot ask worker: {cause(error)}") from error
+            raise WorkerLostError(f"cannot ask worker: {cause(error)}") from error
         if not line.endswith(b"\n"):
-            raise WorkerError(await self._how_it_ended())
+            raise WorkerLostError(await self._how_it_ended())
         try:
             answer = json.loads(line)
         except ValueError as error:

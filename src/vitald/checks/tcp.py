@@ -13,7 +13,7 @@ from vitald.checks.base import Isolation, Observation, Result
 from vitald.checks.deadline import working_time
 from vitald.checks.latency import LatencyOptions, judge_latency
 from vitald.checks.resolver import lookup
-from vitald.checks.tls import Tls, TlsFilesError, TlsOptions, days_left
+from vitald.checks.tls import Tls, TlsFilesError, TlsOptions, abort, days_left
 from vitald.checks.wording import cause, duration, one_line
 from vitald.clock import Clock, SystemClock
 from vitald.status import Status, worst
@@ -109,7 +109,7 @@ class TcpCheck:
             days = days_left(writer.get_extra_info("ssl_object"), instant.wall)
         finally:
             # Nothing is left to say: no orderly end that a hung peer could drag out.
-            writer.transport.abort()
+            abort(writer.transport)
         seconds = instant.monotonic - started
         findings = [
             (

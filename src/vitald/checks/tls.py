@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from vitald.checks.wording import cause, plural
 from vitald.config.options import CheckOptions
 from vitald.status import Status
+
+if TYPE_CHECKING:
+    import asyncio
 
 _DAY = 86400.0
 
@@ -100,3 +105,10 @@ def days_left(connection: ssl.SSLObject | None, now: float) -> float | None:
     certificate = connection.getpeercert() if connection is not None else None
     end = certificate.get("notAfter") if certificate else None
     return (ssl.cert_time_to_seconds(end) - now) / _DAY if isinstance(end, str) else None
+
+
+def abort(transport: asyncio.WriteTransport) -> None:
+    """Close a connection at once, TLS or not, closed already or not."""
+    # Before CPython 3.11.4 a TLS transport that is closed already raises this.
+    with suppress(AttributeError):
+        transport.abort()
