@@ -34,6 +34,30 @@ def test_help_lists_every_command_with_its_purpose(vitald, option):
     listed = [line.split()[0] for line in run.out.partition("Commands:\n")[2].splitlines()]
     assert (run.code, run.err) == (0, "")
     assert listed == list(COMMANDS)
+    assert "..." not in run.out.partition("Commands:\n")[2]
+
+
+@pytest.mark.parametrize("arguments", [[], ["config"]])
+def test_a_group_alone_shows_its_help_and_is_wrong_usage(vitald, arguments):
+    run = vitald(*arguments)
+    assert (run.code, run.out) == (64, "")
+    assert run.err.startswith(f"Usage: {' '.join(['vitald', *arguments])} [OPTIONS]")
+    assert "cannot" not in run.err.splitlines()[0]
+
+
+def test_the_client_alone_says_how_to_install_the_rest(environ, tmp_path):
+    without_click = "import sys; sys.modules['click'] = None; import vitald.cli as c; c.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without_click],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 69
+    assert done.stderr == (
+        "vitald: cannot run: only the client is installed\nhint: pip install 'vitald[sidecar]'\n"
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -85,7 +109,8 @@ def test_no_sidecar_is_69_with_the_way_to_start_one(vitald, tmp_path, name):
     assert run.out == ""
     assert run.err == (
         f"vitald: cannot reach the sidecar at {path}: there is no such socket\n"
-        "hint: is it running? start it with: vitald run\n"
+        "hint: start it with: vitald run; "
+        "if it runs, name its socket: --socket or $VITALD_SOCKET\n"
     )
 
 
@@ -106,7 +131,21 @@ def test_a_hung_sidecar_is_69(vitald, sidecar, hang, monkeypatch):
     sidecar.says["GET /v1/stats"] = hang
     run = vitald("stats")
     assert run.code == 69
-    assert run.err == f"vitald: cannot reach the sidecar at {sidecar.path}: no answer within 5 s\n"
+    assert run.err == (
+        f"vitald: cannot reach the sidecar at {sidecar.path}: no answer within 5 s\n"
+        "hint: it runs but is stopped or hangs: see vitald doctor\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["check", "disk"], ["reload"]])
+def test_a_command_that_may_take_long_does_not_wait_for_a_hung_sidecar(
+    vitald, sidecar, hang, arguments
+):
+    sidecar.says["GET /livez"] = hang
+    run = vitald(*arguments)
+    assert run.code == 69
+    assert "no answer within 5 s" in run.err
+    assert sidecar.asked == ["GET /livez HTTP/1.1"]
 
 
 def test_a_refusal_is_told_in_the_sidecars_words(vitald, sidecar, reply):

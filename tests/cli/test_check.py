@@ -48,13 +48,22 @@ def test_json_is_the_sidecars_own(vitald, sidecar, answer):
 
 def test_a_name_of_any_characters_is_one_path_segment(vitald, sidecar):
     vitald("check", "a/../b?c")
-    assert sidecar.asked == ["POST /v1/checks/a%2F..%2Fb%3Fc/run HTTP/1.1"]
+    assert sidecar.asked[1] == "POST /v1/checks/a%2F..%2Fb%3Fc/run HTTP/1.1"
 
 
 def test_an_unknown_check_is_wrong_usage(vitald, sidecar, reply):
     answer = reply(b'{"error":"cannot run check x: there is none"}', 404)
     sidecar.says["POST /v1/checks/x/run"] = answer
-    assert vitald("check", "x") == (64, "", "vitald: cannot run check x: there is none\n")
+    sidecar.says["GET /v1/health"] = {"checks": [{"name": "disk"}, {"name": "main_db"}]}
+    told = "vitald: cannot run check x: there is none; configured: disk, main_db\n"
+    assert vitald("check", "x") == (64, "", told)
+
+
+def test_an_unknown_check_is_told_the_nearest_name(vitald, sidecar, reply):
+    answer = reply(b'{"error":"cannot run check dsk: there is none"}', 404)
+    sidecar.says["POST /v1/checks/dsk/run"] = answer
+    sidecar.says["GET /v1/health"] = {"checks": [{"name": "disk"}, {"name": "main_db"}]}
+    assert vitald("check", "dsk").err.endswith('there is none; did you mean "disk"?\n')
 
 
 @pytest.mark.parametrize("document", [{}, {"result": None}, {"result": {}, "observations": 5}])

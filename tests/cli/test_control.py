@@ -138,14 +138,28 @@ def test_a_document_that_is_no_json_object_is_no_answer(client, sidecar, reply, 
 
 def test_a_sidecar_that_never_answers_is_given_up(sidecar, hang):
     sidecar.says["GET /x"] = hang
-    with pytest.raises(UnreachableError, match=r"no answer within 0\.2 s"):
+    with pytest.raises(NoAnswerError, match=r"no answer within 0\.2 s") as caught:
         Sidecar(str(sidecar.path), timeout=0.2).get("/x")
+    assert caught.value.is_hung
+
+
+def test_a_sidecar_that_refuses_is_awake_and_one_that_is_silent_is_not(sidecar, reply, hang):
+    asked = Sidecar(str(sidecar.path), timeout=0.2)
+    for said in (reply(b"{}"), reply(b'{"status":"fail"}', 503), reply(b"", 404)):
+        sidecar.says["GET /livez"] = said
+        asked.awake()
+    sidecar.says["GET /livez"] = hang
+    with pytest.raises(NoAnswerError):
+        asked.awake()
 
 
 def test_a_missing_socket_says_how_to_start(tmp_path):
     with pytest.raises(NoAnswerError, match="there is no such socket") as caught:
         Sidecar(str(tmp_path / "none")).get("/x")
-    assert caught.value.hint == "is it running? start it with: vitald run"
+    assert caught.value.hint == (
+        "start it with: vitald run; if it runs, name its socket: --socket or $VITALD_SOCKET"
+    )
+    assert not caught.value.is_hung
 
 
 def test_a_stale_socket_file_is_no_sidecar(tmp_path_factory):

@@ -95,7 +95,7 @@ def test_an_unknown_name_is_unknown(vitald, sidecar, reply):
 def test_no_sidecar_is_unknown(vitald, tmp_path):
     run = vitald("health", "--socket", str(tmp_path / "none"))
     assert (run.code, run.out) == (3, "")
-    assert "hint: is it running?" in run.err
+    assert "hint: start it with: vitald run" in run.err
 
 
 def test_an_unexpected_failure_is_unknown(vitald, sidecar, reply):
@@ -178,6 +178,13 @@ def test_waiting_for_a_sidecar_in_vain_is_unknown(vitald, tmp_path):
     run = vitald("health", *arguments, "--socket", str(tmp_path / "none"))
     assert run.code == 3
     assert "the status is unreachable" in run.err
+    assert "there is no such socket" in run.err
+
+
+def test_waiting_does_not_ask_a_hung_sidecar_once_more_at_the_end(vitald, sidecar, hang):
+    sidecar.says["GET /v1/health"] = hang
+    assert vitald("health", "--wait", "healthy", "--timeout", "50ms").code == 3
+    assert len(sidecar.asked) == 1
 
 
 @pytest.mark.parametrize("extra", [["--wait", "healthy"], ["-o", "nagios"]])

@@ -138,6 +138,14 @@ def test_a_window_that_is_not_full_is_said_on_stderr(vitald, sidecar):
     assert vitald("metrics").err == "note: the window is not full yet, it covers 20.0s\n"
 
 
+def test_before_the_first_interval_ends_the_answer_says_so(vitald, sidecar):
+    sidecar.says["GET /v1/metrics"] = {"metrics": [], "complete": False, "covered_seconds": 0}
+    assert vitald("metrics").err.splitlines() == [
+        "no series matches",
+        "note: the first interval has not ended yet, ask again in a few seconds",
+    ]
+
+
 @pytest.mark.parametrize("sort", ["min", "p90"])
 def test_a_column_that_is_sorted_by_is_shown(vitald, documents, sort):
     assert f" {sort.upper()} " in vitald("metrics", "--sort", sort).out.splitlines()[0]

@@ -67,7 +67,24 @@ def test_a_sidecar_that_answers_tells_its_engine(sidecar, documents):
 def test_no_sidecar_is_a_warning_with_the_way_to_start_one(tmp_path):
     stats, (finding,) = probes.control(tmp_path / "none")
     assert (stats, finding.code) == ({}, WARNING)
-    assert finding.cure == "is it running? start it with: vitald run"
+    assert finding.cure.startswith("start it with: vitald run")
+
+
+def test_a_sidecar_that_hangs_is_broken_and_named_by_its_process(sidecar, hang):
+    sidecar.says["GET /v1/stats"] = hang
+    Path(f"{sidecar.path}.lock").write_text("950\n")
+    stats, (finding,) = probes.control(sidecar.path)
+    assert (stats, finding.code) == ({}, BROKEN)
+    assert finding.text.startswith(f"process 950 has {sidecar.path} and does not answer: no answer")
+
+
+def test_the_addresses_of_a_sidecar_that_hangs_are_nobody_elses(sidecar, hang, tmp_path, taken):
+    sidecar.says["GET /v1/stats"] = hang
+    config = tmp_path / "vitald.yaml"
+    config.write_text(f"listen: ['udp://127.0.0.1:{taken}']\n")
+    found = {each.subject: each.code for each in probes.examine(config, str(sidecar.path))}
+    assert found["sidecar"] == BROKEN
+    assert "listening" not in found
 
 
 def test_a_sidecar_that_refuses_is_broken(sidecar, reply):

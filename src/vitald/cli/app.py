@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -45,6 +45,9 @@ COMMANDS = (
     "completion",
 )
 
+
+# What a group without a command raises from click 8.2 on; before, click prints the help itself.
+_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 # Commands of which every failure is one and the same answer: not to know is a health status too.
 FAILURES = {"health": 3}
@@ -102,6 +105,9 @@ def _dispatch(arguments: Sequence[str]) -> int:
         code = vitald.main(list(arguments), prog_name="vitald", standalone_mode=False, obj=settings)
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
+    except _NO_ARGUMENTS as error:
+        talk(error.format_message())
+        code = USAGE
     except click.ClickException as error:
         code = FAILURES.get(settings.command, _misread(error))
     except OutputError:

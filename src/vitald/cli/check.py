@@ -9,6 +9,7 @@ import click
 from vitald.cli.options import Settings, asks, complete_from_sidecar, format_option, shows
 
 if TYPE_CHECKING:
+    from vitald.cli.control import Sidecar
     from vitald.cli.document import Document
     from vitald.cli.terminal.table import Block
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 RUN_TIMEOUT = 65.0
 
 
-@click.command()
+@click.command(short_help="Run one check now and show everything about it.")
 @click.argument("name", shell_complete=complete_from_sidecar("/v1/health", "checks"))
 @format_option("table", "json")
 @shows
@@ -28,13 +29,28 @@ def command(settings: Settings, *, name: str, output: str) -> None:
     """
     from vitald.cli.control import quoted
     from vitald.cli.terminal.output import copy, show
+    from vitald.errors import UsageError
 
     sidecar = settings.sidecar()
-    answer = sidecar.post(f"/v1/checks/{quoted(name)}/run", RUN_TIMEOUT)
+    sidecar.awake()
+    try:
+        answer = sidecar.post(f"/v1/checks/{quoted(name)}/run", RUN_TIMEOUT)
+    except UsageError as error:
+        raise UsageError(f"{error}{_others(sidecar, name)}") from None
     if output == "json":
         copy(answer.chunks())
     else:
         show(blocks(sidecar.parse(answer.body())), settings.screen())
+
+
+def _others(sidecar: Sidecar, name: str) -> str:
+    """Return the end of the message about an unknown check: which one was meant, or all."""
+    from vitald.cli.document import items, text
+    from vitald.config.suggest import suggestion
+
+    checks = items(sidecar.document("/v1/health").get("checks"))
+    names = [text(check.get("name")) for check in checks]
+    return "" if name in names else suggestion(name, names, "configured")
 
 
 def blocks(document: Document) -> list[Block]:

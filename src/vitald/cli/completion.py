@@ -14,7 +14,7 @@ fish:  vitald completion fish | source
 """
 
 
-@click.command(help=HELP)
+@click.command(help=HELP, short_help="Print the completion script for a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(*, shell: str) -> None:
     from click.shell_completion import get_completion_class

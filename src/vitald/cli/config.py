@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.group()
+@click.group(short_help="Check, show, describe or begin a configuration.")
 def command() -> None:
     """Check, show, describe or begin a configuration; no sidecar is asked."""
 
@@ -36,7 +36,7 @@ def check(*, config: Path | None) -> None:
     write(f"{where}: valid, {_counted(checks, 'check')}, {_counted(forwarders, 'forwarder')}\n")
 
 
-@command.command()
+@command.command(short_help="Print the configuration in force.")
 @config_option
 def show(*, config: Path | None) -> None:
     """Print the configuration in force, with every default filled in and no secret shown."""

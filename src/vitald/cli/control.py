@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from vitald import __version__
@@ -34,11 +35,15 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 class NoAnswerError(UnreachableError):
-    """Nobody answers, or not to the end; `hint` says what may help."""
+    """Nobody answers, or not to the end; `hint` says what may help.
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    `is_hung`: somebody has the socket, but takes no connection or says nothing.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, is_hung: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
+        self.is_hung = is_hung
 
 
 class RefusedError(VitaldError):
@@ -142,6 +147,14 @@ class Sidecar:
         """Have something done; the errors are those of `get`."""
         return self._request("POST", path, None, self._timeout if timeout is None else timeout)
 
+    def awake(self) -> None:
+        """Raise `UnreachableError` within the time-out when nobody answers.
+
+        For use before a request whose answer may rightly take longer.
+        """
+        with suppress(RefusedError, UsageError):
+            self.get("/livez").body(_MAX_ERROR)
+
     def document(self, path: str, query: Query | None = None) -> dict[str, Any]:
         """Return the JSON object at `path`."""
         return self.parse(self.get(path, query).body())
@@ -156,7 +169,9 @@ class Sidecar:
     def unreachable(self, cause: str | Exception) -> NoAnswerError:
         """Return the error that says why this sidecar has no answer."""
         text, hint = (cause, "") if isinstance(cause, str) else _cause(cause)
-        return NoAnswerError(f"cannot reach the sidecar at {self.path}: {text}", hint)
+        is_hung = isinstance(cause, (TimeoutError, BlockingIOError))
+        message = f"cannot reach the sidecar at {self.path}: {text}"
+        return NoAnswerError(message, hint, is_hung=is_hung)
 
     def _request(self, method: str, path: str, query: Query | None, timeout: float) -> Answer:
         head = (
@@ -177,7 +192,8 @@ class Sidecar:
                 stream.close()
                 raise
         except TimeoutError as error:
-            raise self.unreachable(f"no answer within {timeout:g} s") from error
+            message = f"cannot reach the sidecar at {self.path}: no answer within {timeout:g} s"
+            raise NoAnswerError(message, _HUNG, is_hung=True) from error
         except (OSError, ValueError) as error:
             raise self.unreachable(error) from error
         if answer.status >= 400:
@@ -235,12 +251,13 @@ def _hexadecimal(text: bytes) -> int:
     return int(text, 16)
 
 
-_START = "is it running? start it with: vitald run"
+_START = "start it with: vitald run; if it runs, name its socket: --socket or $VITALD_SOCKET"
+_HUNG = "it runs but is stopped or hangs: see vitald doctor"
 _CAUSES = {
     errno.ENOENT: ("there is no such socket", _START),
     errno.ECONNREFUSED: ("nobody listens on the socket", _START),
     errno.EACCES: ("permission denied", "the socket is its owner's alone: ask as that user"),
-    errno.EAGAIN: ("it is too busy to take a connection", ""),
+    errno.EAGAIN: ("it is too busy to take a connection", _HUNG),
     errno.ECONNRESET: ("it hung up", ""),
     errno.EPIPE: ("it hung up", ""),
 }
@@ -248,7 +265,7 @@ _CAUSES = {
 
 def _cause(error: Exception) -> tuple[str, str]:
     if isinstance(error, TimeoutError):
-        return "it fell silent in the middle of its answer", ""
+        return "it fell silent in the middle of its answer", _HUNG
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
         return str(error), ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(short_help="Run a sidecar and a sample service, and show what comes of it.")
 def command() -> int:
     """Run a sidecar and a small sample service, and show what comes of it.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STATUSES = ("healthy", "warning", "critical", "unknown")
 
 
-@click.command()
+@click.command(short_help="Look for what keeps a sidecar from working well.")
 @config_option
 @format_option("table", "json")
 @shows

@@ -7,7 +7,7 @@ import click
 from vitald.cli.options import Settings, asks, duration, format_option
 
 
-@click.command()
+@click.command(short_help="Print everything as one JSON document.")
 @click.option(
     "--window", metavar="TIME", type=duration, help="The metrics' rolling window.  [default: 1m]"
 )

@@ -30,7 +30,7 @@ UNKNOWN = 3
 RUN_TIMEOUT = 65.0
 
 
-@click.command()
+@click.command(short_help="Show the checks; the exit code is their worst status.")
 @click.argument(
     "names",
     metavar="[NAME]...",
@@ -156,13 +156,16 @@ def _wait(
     while True:
         try:
             found = text(_document(sidecar, names).get("status")) or "unknown"
-        except UnreachableError:
-            # It may still be starting; at the deadline, asking once more says why it is not.
-            found = "unreachable"
+            missed = None
+        except UnreachableError as error:
+            # It may still be starting.
+            found, missed = "unreachable", error
         left = deadline - time.monotonic()
         if found == wanted:
             return
         if left <= 0:
             talk(f"vitald: cannot see {wanted} within {timeout:g} s: the status is {found}")
+            if missed is not None:
+                raise missed
             return
         time.sleep(min(interval, left))

@@ -7,7 +7,7 @@ import click
 from vitald.cli.options import Settings, asks, format_option, shows
 
 
-@click.command()
+@click.command(short_help="Show where every line went, and why.")
 @format_option("table", "json")
 @shows
 @asks

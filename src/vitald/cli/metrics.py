@@ -34,7 +34,7 @@ SPARE = {"mean": 8, "p50": 7, "max": 6, "count": 5, "p95": 4}
 WATCHED = ("table", "json", "ndjson")
 
 
-@click.command()
+@click.command(short_help="Show the series of a rolling window.")
 @click.argument(
     "globs",
     metavar="[GLOB]...",
@@ -45,7 +45,7 @@ WATCHED = ("table", "json", "ndjson")
     "--window",
     metavar="TIME",
     type=duration,
-    help="The rolling window: 10s, 1m, 5m, 15m or 1h, unless configured otherwise.  [default: 1m]",
+    help="The rolling window, up to the longest configured (1h).  [default: 1m]",
 )
 @tag_option("Only series with this tag; the value may be a glob, without one any value will do.")
 @click.option("--type", "types", type=click.Choice(TYPES), multiple=True, help="Only this type.")
@@ -123,7 +123,9 @@ def _show(settings: Settings, query: Query, sort: str | None, interval: float | 
         show(shown, screen)
     else:
         talk("no series matches")
-    if document.get("complete") is False:
+    if document.get("covered_seconds") == 0:
+        talk("note: the first interval has not ended yet, ask again in a few seconds")
+    elif document.get("complete") is False:
         covered = human(document.get("covered_seconds"), Unit.SECONDS)
         talk(f"note: the window is not full yet, it covers {covered}")
 

@@ -63,8 +63,10 @@ def examine(path: Path | None, socket: str | None) -> list[Finding]:
     findings += socket_file(place)
     stats, reached = control(place)
     findings += reached
-    if config is not None:
+    # Whoever has the addresses of a sidecar that does not answer: most likely it does itself.
+    if config is not None and not any(found.code == BROKEN for found in reached):
         findings += addresses(config, stats)
+    if config is not None:
         findings += receive_buffers(config, _RMEM_MAX)
     findings += losses(stats)
     findings += drivers(config)
@@ -126,6 +128,11 @@ def control(path: Path) -> tuple[Document, list[Finding]]:
         stats = Sidecar(str(path), timeout=2.0).document("/v1/stats")
     except NoAnswerError as error:
         cause = str(error).partition(": ")[2]
+        if error.is_hung:
+            pid = _integer(Path(f"{path}.lock"))
+            text = f"{f'process {pid}' if pid else 'it'} has {path} and does not answer: {cause}"
+            cure = "it is stopped (kill -CONT), overloaded, or hangs: then restart it"
+            return {}, [Finding("sidecar", BROKEN, text, cure)]
         return {}, [Finding("sidecar", WARNING, f"none at {path}: {cause}", error.hint)]
     except VitaldError as error:
         return {}, [Finding("sidecar", BROKEN, str(error))]

@@ -7,7 +7,7 @@ import click
 from vitald.cli.options import Settings, asks
 
 
-@click.command()
+@click.command(short_help="Have the sidecar read its configuration again.")
 @asks
 def command(settings: Settings) -> None:
     """Have the sidecar read its configuration again, and say what changed.
@@ -18,6 +18,7 @@ def command(settings: Settings) -> None:
     from vitald.cli.terminal.output import talk
 
     sidecar = settings.sidecar()
+    sidecar.awake()
     # Checks and forwarders stop and start in the course of it.
     answer = sidecar.post("/v1/reload", timeout=60.0)
     changed = words(sidecar.parse(answer.body()).get("changed"))

@@ -22,7 +22,10 @@ TIMEOUT = 5.0
 
 
 # A negative number is a value here, not an option.
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(
+    short_help="Send one value, as a service would.",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("wire_type", metavar="|".join(TYPES), type=click.Choice(TYPES))
 @click.argument("name")
 @click.argument("value")

@@ -19,7 +19,7 @@ ELSEWHERE = frozenset(
 )
 
 
-@click.command()
+@click.command(short_help="Show performance of the machine and of the sidecar.")
 @watches
 @format_option("table", "json")
 @shows

@@ -146,7 +146,7 @@ class Config(Section):
     http: Http = key(
         None,
         description=(
-            "HTTP over TCP for the web page, Prometheus and probes: `off`, `on` (127.0.0.1:8127) "
+            "HTTP over TCP for Prometheus, probes and questions: `off`, `on` (127.0.0.1:8127) "
             "or HOST:PORT. It changes nothing and asks for no password."
         ),
         extra={"shown": "off"},
@@ -167,7 +167,7 @@ class Config(Section):
     )
     state_dir: Path = key(
         default_factory=paths.state_dir,
-        description="Directory for queues and saved state; relative to this file's directory.",
+        description="Directory for state that outlives the sidecar; nothing is kept there yet.",
         extra={
             "shown": "/var/lib/vitald for root, else $XDG_STATE_HOME/vitald or "
             "~/.local/state/vitald"

@@ -45,7 +45,7 @@ def usual_config_files() -> tuple[Path, ...]:
 
 
 def state_dir() -> Path:
-    """Return where queues and saved state go when the file does not say."""
+    """Return where saved state goes when the file does not say."""
     if os.geteuid() == 0:
         return Path("/var/lib/vitald")
     return (_xdg("XDG_STATE_HOME") or _home(".local/state")) / "vitald"
