@@ -301,7 +301,7 @@ def test_the_sample_services_counts_equal_what_it_did_to_the_last_one(tmp_path):
             "tasks_cancelled_total": did["cancelled"],
             "hooks_executed_total": did["hooks"],
             "locks_acquired_total": did["locks"],
-            "locks_released_total": did["locks"],
+            "locks_released_total": did["unlocks"],
         }
 
         def counted():

@@ -59,6 +59,7 @@ log = logging.getLogger("vitald")
 
 # Sealed intervals that may wait to be added to the cumulative counters of the scrape page.
 _OBSERVE_AHEAD = 100
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(config_path: Path | None, socket: Path | None) -> int:
@@ -79,7 +80,7 @@ async def _serve(loaded: Loaded, socket: Path | None) -> int:
     _collect_rarely()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, sidecar.reload_soon)
     await sidecar.start()
@@ -87,6 +88,9 @@ async def _serve(loaded: Loaded, socket: Path | None) -> int:
         await stop.wait()
     finally:
         await sidecar.stop()
+        # The event loop gives its signals back when it closes; one that comes after that would kill
+        # a process which has ended well.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, *_STOP_SIGNALS})
     code = VitaldError.exit_code if sidecar.failed else 0
     if sidecar.hung:
         # A run that refuses to be cancelled would keep the event loop, and so the process, alive.

@@ -91,6 +91,14 @@ async def test_lines_arrive_through_every_kind_of_listener(kind, tmp_path, engin
     assert (ledger.aggregated, ledger.rejected) == (40, {})
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_listener_is_in_the_ledger_from_the_start(kind, tmp_path, engine, listen):
+    listener = await listen(addresses(tmp_path)[kind])
+    ledger = engine.ledger()
+    assert ledger.listeners[str(listener.address)]["datagrams"] == 0
+    assert ledger.lines == 0
+
+
 @pytest.mark.parametrize("kind", ["unixgram", "unix"])
 async def test_stopping_leaves_no_socket_file(kind, tmp_path, listen):
     listener = await listen(addresses(tmp_path)[kind])

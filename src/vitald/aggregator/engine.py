@@ -50,7 +50,8 @@ class Engine(Source, Protocol):
         """Take one datagram's worth of lines.
 
         `cut` says that the last line's end was lost: it is rejected as truncated. The label
-        `internal` is the sidecar's own: its lines are counted apart, and it is no listener.
+        `internal` is the sidecar's own: its lines are counted apart, and it is no listener. No
+        data at all enters the listener in the ledger, with nothing received yet.
         """
         ...
 

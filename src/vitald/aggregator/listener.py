@@ -48,6 +48,7 @@ class Listener:
 
     async def start(self) -> None:
         if self._stream is not None:
+            self._take(b"", False)  # shown from the start, not from the first line
             await self._stream.start()
         else:
             self._engine.attach(self._sock, str(self.address), self._dialect)

@@ -112,9 +112,10 @@ class PythonEngine:
             self._lines(data, dialect)
             return
         traffic = self._accounts.listener(label)
-        traffic.datagrams += 1
-        traffic.bytes += len(data)
-        self._lines(data, dialect, cut=cut)
+        if data or cut:
+            traffic.datagrams += 1
+            traffic.bytes += len(data)
+            self._lines(data, dialect, cut=cut)
 
     def _lines(self, data: bytes, dialect: Dialect, *, cut: bool = False) -> None:
         lines = data.split(b"\n")

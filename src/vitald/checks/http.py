@@ -166,12 +166,12 @@ class HttpCheck:
         try:
             return await asyncio.wait_for(self._look(progress), self._timeout)
         except TlsFilesError as error:
-            return Result(Status.UNKNOWN, str(error), _observations())
+            return Result(Status.UNKNOWN, str(error), self._observations())
         except asyncio.TimeoutError:
             fault = f"no answer within {duration(self._timeout)} while {progress.doing}"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             fault = without_secrets(cause(os_error(error) or error), self._secrets)
-        return Result(Status.CRITICAL, f"cannot reach {self._name}: {fault}", _observations())
+        return Result(Status.CRITICAL, f"cannot reach {self._name}: {fault}", self._observations())
 
     async def _look(self, progress: Progress) -> Result:
         if self._request.url.startswith("https:"):
@@ -192,7 +192,7 @@ class HttpCheck:
         ]
         status = worst([status for status, _ in findings])
         message = ", ".join(words for _, words in findings if words)
-        return Result(status, message, _observations(seconds, days, answer.status))
+        return Result(status, message, self._observations(seconds, days, answer.status))
 
     def _judge_status(self, answer: Answer) -> tuple[Status, str]:
         if any(answer.status in accepted for accepted in self._status):
@@ -211,15 +211,16 @@ class HttpCheck:
             fault += f" in its first {len(answer.body)} bytes"
         return (Status.CRITICAL if fault else Status.HEALTHY), fault
 
-
-def _observations(
-    seconds: float | None = None, days: float | None = None, status: int | None = None
-) -> tuple[Observation, ...]:
-    return (
-        Observation("http_response_seconds", seconds),
-        Observation("http_status_code", status),
-        Observation("http_tls_days_left", days),
-    )
+    def _observations(
+        self, seconds: float | None = None, days: float | None = None, status: int | None = None
+    ) -> tuple[Observation, ...]:
+        found = (
+            Observation("http_response_seconds", seconds),
+            Observation("http_status_code", status),
+        )
+        if days is None and URL(self._name).scheme != "https":
+            return found
+        return (*found, Observation("http_tls_days_left", days))
 
 
 def _url_secrets(url: str) -> list[str]:

@@ -92,12 +92,20 @@ class TcpCheck:
         try:
             return await asyncio.wait_for(self._look(), self._timeout)
         except TlsFilesError as error:
-            return Result(Status.UNKNOWN, str(error), _observations())
+            return Result(Status.UNKNOWN, str(error), self._observations())
         except asyncio.TimeoutError:
             fault = f"no answer within {duration(self._timeout)} while {self._doing}"
         except OSError as error:
             fault = cause(error)
-        return Result(Status.CRITICAL, f"cannot reach {self._url}: {fault}", _observations())
+        return Result(Status.CRITICAL, f"cannot reach {self._url}: {fault}", self._observations())
+
+    def _observations(
+        self, seconds: float | None = None, days: float | None = None
+    ) -> tuple[Observation, ...]:
+        found = (Observation("tcp_response_seconds", seconds),)
+        if self._scheme != "tls":
+            return found
+        return (*found, Observation("tcp_tls_days_left", days))
 
     async def _look(self) -> Result:
         context = self._tls.context() if self._scheme == "tls" else None
@@ -122,7 +130,7 @@ class TcpCheck:
         ]
         status = worst([status for status, _ in findings])
         message = ", ".join(words for _, words in findings if words)
-        return Result(status, message, _observations(seconds, days))
+        return Result(status, message, self._observations(seconds, days))
 
     async def _connect(
         self, context: ssl.SSLContext | None
@@ -197,12 +205,3 @@ def parse_target(url: str) -> tuple[str, str, int]:
     if not parts.port:
         raise ValueError("the port is missing")
     return parts.scheme, parts.hostname, parts.port
-
-
-def _observations(
-    seconds: float | None = None, days: float | None = None
-) -> tuple[Observation, ...]:
-    return (
-        Observation("tcp_response_seconds", seconds),
-        Observation("tcp_tls_days_left", days),
-    )

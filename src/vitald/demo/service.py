@@ -88,6 +88,8 @@ class Service:
         except JobFailedError:
             self.did["failed"] += 1
             raise
+        finally:
+            self.did["timed"] += 1
         with self._operations.hook("job_done"):
             self.did["hooks"] += 1
 
@@ -101,6 +103,7 @@ class Service:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("INSERT INTO jobs VALUES (?, 'done', ?)", (kind, time.time()))
             connection.execute("COMMIT")
+        self.did["unlocks"] += 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

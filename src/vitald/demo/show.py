@@ -45,6 +45,8 @@ COUNTED = {
     "cancelled": "tasks_cancelled_total",
     "hooks": "hooks_executed_total",
     "locks": "locks_acquired_total",
+    "unlocks": "locks_released_total",
+    "timed": "task_duration_seconds",
 }
 
 
@@ -114,6 +116,8 @@ class Demo:
             [sys.executable, *arguments],
             env=self._environment,
             stdout=subprocess.PIPE if "vitald.demo.service" in arguments else None,
+            # Ctrl-C is for the demo, which then ends them in order.
+            start_new_session=True,
             text=True,
         )
         self._processes.append(process)
@@ -138,7 +142,7 @@ class Demo:
         totals = dict.fromkeys(COUNTED.values(), 0)
         for row in document["metrics"]:
             if row["name"] in totals:
-                totals[row["name"]] += row["sum"]
+                totals[row["name"]] += row["sum" if row["type"] == "counter" else "count"]
         return totals
 
     def _compare(self, did: Mapping[str, int]) -> bool:

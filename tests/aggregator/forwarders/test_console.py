@@ -101,7 +101,7 @@ async def test_a_reader_that_is_slow_gets_every_line_once_over_retries(pipe, mak
 async def test_a_reader_that_is_gone_is_no_reason_to_retry(pipe, make):
     reader, write = pipe
     os.close(reader.fileno())
-    with pytest.raises(ForwardError, match=r"cannot write to descriptor .*: Broken pipe") as caught:
+    with pytest.raises(ForwardError, match=r"cannot write to descriptor .*: broken pipe") as caught:
         await ConsoleForwarder(host="web", output=write).send(make.interval([make.counter("x")]))
     assert not caught.value.retryable
 

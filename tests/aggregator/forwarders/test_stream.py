@@ -115,7 +115,7 @@ async def test_what_the_server_says_is_ignored():
 async def test_a_refused_connection_names_the_target_and_the_cause():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    expected = f"cannot connect to tcp://127.0.0.1:{port}: Connect"
+    expected = f"cannot connect to tcp://127.0.0.1:{port}: connection refused"
     with pytest.raises(ForwardError, match=re.escape(expected)) as caught:
         await deliver(Endpoint("tcp", "127.0.0.1", port, ""), pieces(b"one\n"))
     assert caught.value.retryable

@@ -10,6 +10,7 @@ server that closed its half before that may not have read everything.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -58,6 +59,9 @@ async def deliver(endpoint: Endpoint, chunks: AsyncGenerator[bytes, None]) -> No
 
 def reason(error: OSError) -> str:
     """Return an error's cause without its number or address."""
+    # asyncio puts the address into its own wording of a failed connection.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
     return error.strerror or str(error) or type(error).__name__
 
 
