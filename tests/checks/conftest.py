@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from check_bench import Bench
 
 from vitald.clock import Instant
 
@@ -89,3 +90,11 @@ def samples(monkeypatch):
     # Threads that a test left hanging are let go.
     sample_checks.HELD.set()
     sys.modules.pop("sample_checks", None)
+
+
+@pytest.fixture
+async def bench(samples, fake_time):
+    bench = Bench(samples, fake_time)
+    yield bench
+    if bench.scheduler is not None:
+        await bench.scheduler.stop()
