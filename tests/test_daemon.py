@@ -124,6 +124,24 @@ def test_sigterm_flushes_what_was_received_and_leaves_no_socket_file(tmp_path):
         assert sorted(path.name for path in tmp_path.glob("*.sock*")) in ([], ["control.sock.lock"])
 
 
+def test_what_the_file_says_of_dialect_limits_and_windows_holds(tmp_path):
+    config = (
+        "listen: [{{url: 'udp://127.0.0.1:0', gauge_sign: absolute}}]\ninterval: 1s\n"
+        "windows: [1s, 20s]\nlimits: {{series: 2, name_length: 5, tags: 1}}\nchecks: {{}}\n"
+    )
+    with running(tmp_path, config) as sidecar:
+        sidecar.send(b"g:5|g\ng:-2|g\nc:1|c\nd:1|c\ne:1|c\nabcdef:1|c\nc:1|c|#a,b")
+        wait_until(lambda: len(sidecar.document("metrics")["metrics"]) == 3)
+        document = sidecar.document("metrics")
+        rows = {row["name"]: row for row in document["metrics"]}
+        assert document["window_seconds"] == 20
+        assert rows["g"]["last"] == -2
+        assert rows["vitald.overflow"]["sum"] == 2
+        assert sidecar.document("ledger")["rejected"] == {"too_long": 1, "too_many_tags": 1}
+        for command in (["export"], ["metrics", "-o", "prometheus"], ["stats"]):
+            assert sidecar.ask(*command).returncode == 0
+
+
 def test_sigint_stops_as_cleanly(sidecar):
     assert sidecar.stop(signal.SIGINT) == 0
     assert not sidecar.socket.exists()

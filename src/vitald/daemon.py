@@ -149,6 +149,7 @@ class Sidecar:
             ready=self._not_ready,
             series_limit=config.limits.series,
             series_expiry=config.series_expiry,
+            longest_window=max(config.windows),
         )
         self.api = Api(
             self.dashboard,

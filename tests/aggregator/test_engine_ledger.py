@@ -142,3 +142,38 @@ def test_more_lines_than_may_wait_are_counted_to_the_last_one(engine):
     assert rows["hot"].sum == 300_000
     assert {rows[f"a{i}"].sum for i in range(1000)} == {60}
     assert {rows[f"g{i}"].last for i in range(1000)} == {2}
+
+
+GOOD_LINES = (
+    b"a:1|c", b"a:1:2:3|ms|@0.1", b"a:-5|g", b"a:x:y|s", b"a:1|c:2|g", b"a;t=1:1|c|#b:2,a:1",
+    b"a:1|h|@1e-9|#t:1|c:ci-x|T1700000005", b"_e{5,4}:title|text|p:low", b"_sc|name|0|m:hi",
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(GOOD_LINES),
+            st.integers(0, 40),
+            st.binary(max_size=3),
+            st.integers(0, 3),
+        ),
+        max_size=40,
+    ),
+    st.booleans(),
+)
+def test_mutated_good_lines_are_each_accounted_for_once(mutations, cut):
+    lines = [line[:at] + noise + line[at + skip :] for line, at, noise, skip in mutations]
+    datagram = b"\n".join(lines)
+    whole = datagram.split(b"\n")
+    last = [whole.pop()] if cut else []
+    expected = sum(line not in {b"", b"\r"} for line in whole) + len(last)
+    for build in ENGINES.values():
+        engine = build(at(0))
+        engine.ingest(datagram, label="udp", cut=cut)
+        ledger = engine.ledger()
+        assert_balanced(ledger)
+        assert ledger.lines == expected
+        engine.rotate(at(10))
+        assert_balanced(engine.ledger())

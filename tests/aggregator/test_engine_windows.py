@@ -249,3 +249,22 @@ def test_a_late_sample_that_meets_a_roll_up_on_its_way_is_counted_once(engine):
             ticks = min(window // 10, 10)
             assert rows["counter", "a0", ()].sum == ticks + more + 1
             assert rows["counter", "a249", ()].sum == ticks + more + 1
+
+
+def test_quantiles_of_sampled_and_packed_lines_are_weighted(engine):
+    source = random.Random(11)
+    raw = []
+    for tick in range(1, 7):
+        for rate in (1.0, 0.5, 0.1):
+            values = [round(source.lognormvariate(3, 1), 6) for _ in range(40)]
+            packed = b":".join(b"%r" % value for value in values)
+            engine.ingest(b"a:%b|ms|@%r" % (packed, rate))
+            raw += [value for value in values for _ in range(round(1 / rate))]
+        engine.rotate(at(tick * 10))
+    (row,) = ask(engine).values()
+    raw.sort()
+    assert row.count == pytest.approx(len(raw))
+    assert row.sum == pytest.approx(sum(raw))
+    for fraction in (0.01, 0.25, 0.5, 0.9, 0.99, 0.999):
+        truth = raw[ceil(fraction * len(raw) * (1 - 1e-9)) - 1]
+        assert abs(row.histogram.quantile(fraction) - truth) <= BOUND * truth

@@ -9,7 +9,7 @@ from vitald.metric import MetricType
 
 def test_without_parameters_everything_of_the_last_minute_is_asked_as_json():
     asked = question.metrics_question([])
-    assert (asked.window, asked.sort, asked.top, asked.format) == (60.0, None, None, "json")
+    assert (asked.window, asked.sort, asked.top, asked.format) == (None, None, None, "json")
     assert asked.selector == question.Selector()
 
 

@@ -50,6 +50,13 @@ def test_every_metric_of_the_mission_is_shown(shown, name):
     assert rows(shown, name)
 
 
+@pytest.mark.parametrize("name", [*SYSTEM[:-1], *STATUSES])
+def test_what_the_machine_has_is_shown_as_a_number(shown, name):
+    for row in rows(shown, name):
+        value = row[row.index("gauge") + 3]
+        assert re.match(r"[0-9]", value), row
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_sidecar_counted_what_the_service_did_to_the_last_one(shown, name):
     compared = shown[shown.index("What the service says it did") :]
@@ -73,7 +80,8 @@ def test_without_a_docker_daemon_its_count_is_unavailable_and_the_reason_is_show
         assert "unavailable" not in count
 
 
-def test_ctrl_c_ends_the_sidecar_and_the_service_with_the_demo():
+@pytest.mark.parametrize("presses", [1, 5])
+def test_ctrl_c_ends_the_sidecar_and_the_service_with_the_demo(presses):
     demo = subprocess.Popen(
         DEMO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -84,7 +92,9 @@ def test_ctrl_c_ends_the_sidecar_and_the_service_with_the_demo():
     deadline = time.monotonic() + 20
     while len(processes_of(folder)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(demo.pid, signal.SIGINT)
+    for _ in range(presses):
+        os.killpg(demo.pid, signal.SIGINT)
+        time.sleep(0.03)  # as impatient as a person can be
     rest, _ = demo.communicate(timeout=30)
     assert "Traceback" not in rest
     assert processes_of(folder) == []

@@ -219,6 +219,22 @@ def test_a_signed_gauge_is_absolute_where_the_listener_says_so(line):
 
 
 @pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"abcdef:1|c", "too_long"),
+        (b"abcde:1|c|#t:1234", "too_long"),
+        (b"abcde:1|c|#a,b", "too_many_tags"),
+        (b"_sc|abcdef|0", "too_long"),
+        (b"_sc|abcde|0|#a,b", "too_many_tags"),
+        (b"_e{1,1}:a|b|#a,b", "too_many_tags"),
+    ],
+)
+def test_the_limits_are_the_listeners(line, reason):
+    assert parse_line(line, Dialect(name_length=5, tags=1)) == Rejected(reason)
+    assert isinstance(parse_line(line), Line)
+
+
+@pytest.mark.parametrize(
     ("line", "tag_format"),
     [
         (b"a;t=1,u=2:1|c", "graphite"),

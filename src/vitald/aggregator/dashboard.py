@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 RESPONSE_TIMES = "check_duration_seconds"
 RESPONSE_WINDOW = 300.0
+# What a question without a window is about, where there is such a window.
+DEFAULT_WINDOW = 60.0
 PERFORMANCE_KEYS = ("cpu", "memory", "disk", "disk_io", "network", "process")
 _PERFORMANCE_LISTS = frozenset({"disk", "disk_io"})
 
@@ -82,6 +84,7 @@ class Dashboard:
         ready: Callable[[], Sequence[str]] = tuple,
         series_limit: int = 100_000,
         series_expiry: float = 3600.0,
+        longest_window: float = 3600.0,
     ) -> None:
         self.events = events
         self._engine = engine
@@ -95,6 +98,7 @@ class Dashboard:
         self._forwarders = forwarders
         self._ledger_extra = ledger_extra
         self._required = required
+        self._longest_window = longest_window
         self._ready = ready
         self._exposition = Exposition(limit=series_limit, expiry=series_expiry, reserved=NAMES)
         self._sealed = started.monotonic
@@ -107,11 +111,12 @@ class Dashboard:
 
     def metrics(self, question: MetricsQuestion) -> AsyncGenerator[str, None]:
         """Stream the rows of `question` in its format."""
+        window = question.window or self._at_most(DEFAULT_WINDOW)
         if question.format == "prometheus":
-            return self._exposition.render(self._engine, question.selector, question.window)
-        answer = self._engine.query(question.selector, question.window)
+            return self._exposition.render(self._engine, question.selector, window)
+        answer = self._engine.query(question.selector, window)
         if question.format == "json":
-            return self._metrics_json(question, answer)
+            return self._metrics_json(question, window, answer)
         return self._metrics_lines(question, answer)
 
     async def prometheus(self) -> AsyncGenerator[str, None]:
@@ -127,7 +132,9 @@ class Dashboard:
                 self._exposition,
             )
         )
-        async for piece in self._exposition.render(self._engine, Selector(), 60.0):
+        async for piece in self._exposition.render(
+            self._engine, Selector(), self._at_most(DEFAULT_WINDOW)
+        ):
             yield piece
 
     def health(self, names: Sequence[str] = ()) -> Json:
@@ -214,6 +221,9 @@ class Dashboard:
         """Return the present time as documents show it."""
         return rfc3339(self._clock.now().wall)
 
+    def _at_most(self, window: float) -> float:
+        return min(window, self._longest_window)
+
     def _uptime(self) -> float:
         return self._clock.now().monotonic - self._started.monotonic
 
@@ -233,7 +243,7 @@ class Dashboard:
         selector = Selector(names=(RESPONSE_TIMES,), types=tuple(SAMPLED_TYPES))
         last = {report.name: report.duration_seconds for report in self._health()}
         try:
-            answer = self._engine.query(selector, RESPONSE_WINDOW)
+            answer = self._engine.query(selector, self._at_most(RESPONSE_WINDOW))
         except VitaldError as error:  # the configured windows are shorter
             faults.append(str(error))
             return []
@@ -243,7 +253,7 @@ class Dashboard:
         return sorted(found, key=lambda entry: str(entry["check"]))
 
     async def _metrics_json(
-        self, question: MetricsQuestion, answer: Answer
+        self, question: MetricsQuestion, window: float, answer: Answer
     ) -> AsyncGenerator[str, None]:
         has_slots = answer.seconds > 0
         head = dump(
@@ -251,7 +261,7 @@ class Dashboard:
                 "schema": "vitald.metrics/1",
                 "time": self.time(),
                 "host": self._host,
-                "window_seconds": question.window,
+                "window_seconds": window,
                 "complete": answer.complete,
                 "from": rfc3339(answer.start) if has_slots else None,
                 "to": rfc3339(answer.end) if has_slots else None,

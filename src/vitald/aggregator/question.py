@@ -22,7 +22,7 @@ SORT_KEYS = (
     *("name", "type", "count", "rate", "sum", "min", "max", "mean", "last", "unique"),
     *("p50", "p90", "p95", "p99"),
 )
-DEFAULT_WINDOW = 60.0
+_LEAST_WINDOW = 1.0
 DEFAULT_EVERY = 2.0
 
 _REPEATABLE = frozenset({"name", "tag", "type"})
@@ -34,7 +34,7 @@ _MOST_TOP = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class MetricsQuestion:
-    """Which series over which window (seconds), and how they are shown.
+    """Which series over which window (seconds; None for the usual one), and how they are shown.
 
     Without `sort` the rows come in the engine's order. `sort` by a number is from the largest,
     with missing numbers last; by `name` and `type` it is alphabetical. `top` keeps the first rows;
@@ -42,7 +42,7 @@ class MetricsQuestion:
     """
 
     selector: Selector = field(default_factory=Selector)
-    window: float = DEFAULT_WINDOW
+    window: float | None = None
     sort: str | None = None
     top: int | None = None
     format: str = "json"
@@ -109,7 +109,9 @@ def _metrics(values: Mapping[str, list[str]], form: str) -> MetricsQuestion:
         tags=tuple(_tag(text) for text in values.get("tag", ())),
         types=tuple(_type(text) for text in values.get("type", ())),
     )
-    window = _seconds(values, "window", DEFAULT_WINDOW, low=1.0, high=31 * 86400.0)
+    window = None
+    if "window" in values:
+        window = _seconds(values, "window", 0.0, low=_LEAST_WINDOW, high=31 * 86400.0)
     return MetricsQuestion(selector, window, sort, top, form)
 
 

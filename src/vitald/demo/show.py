@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ READY_SECONDS = 10.0
 CONFIG = """\
 # The built-in default, with an interval short enough to watch, and with the two checks that need
 # to be told what to look at.
-listen: ["udp://127.0.0.1:{port}"]
+listen: ["udp://127.0.0.1:0"]  # any free port
 interval: 1s
 state_dir: {folder}/state
 checks:
@@ -59,6 +58,7 @@ def run() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitald-demo-")))
         demo = Demo(folder)
         stack.callback(demo.stop)
+        signal.signal(signal.SIGINT, demo.interrupt)
         try:
             return demo.show()
         except KeyboardInterrupt:
@@ -70,17 +70,23 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port = _free_port()
         self._processes: list[subprocess.Popen[str]] = []
         self._environment = {
             **os.environ,
             "VITALD_SOCKET": str(folder / "control.sock"),
-            "VITALD_URL": f"udp://127.0.0.1:{self._port}",
         }
+        self._is_starting = False
+        self._is_interrupted = False
+
+    def interrupt(self, *_: object) -> None:
+        """Raise KeyboardInterrupt, but not between a process and the note that there is one."""
+        self._is_interrupted = True
+        if not self._is_starting:
+            raise KeyboardInterrupt
 
     def show(self) -> int:
         config = self._folder / "vitald.yaml"
-        config.write_text(CONFIG.format(port=self._port, folder=self._folder))
+        config.write_text(CONFIG.format(folder=self._folder))
         _say(f"Starting the sidecar: vitald run -c {config}")
         sidecar = self._start("-m", "vitald", "run", "-c", str(config))
         if not self._is_ready(sidecar):
@@ -103,7 +109,8 @@ class Demo:
         return 0 if is_exact else 1
 
     def stop(self) -> None:
-        """End what is still running, the sidecar last."""
+        """End what is still running, the sidecar last; more Ctrl-C do not hurry it."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for process in reversed(self._processes):
             _end(process)
 
@@ -112,6 +119,7 @@ class Demo:
         return self._start("-m", "vitald.demo.service", database, *options)
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        self._is_starting = True
         process = subprocess.Popen(
             [sys.executable, *arguments],
             env=self._environment,
@@ -121,12 +129,18 @@ class Demo:
             text=True,
         )
         self._processes.append(process)
+        self._is_starting = False
+        if self._is_interrupted:
+            raise KeyboardInterrupt
         return process
 
     def _is_ready(self, sidecar: subprocess.Popen[str]) -> bool:
         deadline = time.monotonic() + READY_SECONDS
         while sidecar.poll() is None and time.monotonic() < deadline:
-            if self._ask("ledger", "-o", "json") is not None:
+            ledger = self._ask("ledger", "-o", "json")
+            if ledger is not None:
+                # The listener's address, with the port that the kernel chose.
+                self._environment["VITALD_URL"] = next(iter(ledger["listeners"]))
                 return True
             time.sleep(0.1)
         return False
@@ -179,19 +193,6 @@ def _expected(did: Mapping[str, int]) -> dict[str, int]:
 
 def _say(text: str) -> None:
     print(f"\n{text}", flush=True)
-
-
-def _free_port() -> int:
-    """Return StatsD's own port when nobody has it, else any free one."""
-    for port in (8125, 0):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    return 8125
 
 
 def _end(process: subprocess.Popen[str]) -> None:
