@@ -13,6 +13,8 @@ Bad packets raise nothing: they are counted under a reason (see `vitald.wire.par
 
 from __future__ import annotations
 
+import os
+
 
 class VitaldError(Exception):
     """Base of all errors that vitald raises on purpose."""
@@ -61,3 +63,11 @@ class ForwardError(VitaldError):
         super().__init__(message)
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+def system_cause(error: OSError) -> str:
+    """Return what the system says went wrong, without the number, a path or an address."""
+    # asyncio puts the address into its own wording of a failed connection.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return (error.strerror or str(error)).lower() or type(error).__name__

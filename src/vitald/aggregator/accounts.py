@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vitald.aggregator.interval import Ledger, Row
+from vitald.metric import Event
 
 if TYPE_CHECKING:
     from vitald.wire.parse import Line
@@ -63,7 +64,7 @@ class Accounts:
         self.aggregated += 1
         self.values += sum(len(sample.values) for sample in line.samples)
         if line.extended is not None:
-            is_event = hasattr(line.extended, "alert_type")
+            is_event = isinstance(line.extended, Event)
             self.events += is_event
             self.service_checks += not is_event
         self.notes.update(line.notes)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vitald.aggregator.sockets import Address, bind
-from vitald.errors import StartError
+from vitald.errors import StartError, system_cause
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,4 +135,4 @@ def _inode(file: Path | int) -> tuple[int, int] | None:
 
 def _cause(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
-    return (error.strerror or str(error)).lower() + where
+    return system_cause(error) + where

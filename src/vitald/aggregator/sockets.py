@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from vitald.errors import StartError
+from vitald.errors import StartError, system_cause
 
 Scheme = Literal["udp", "tcp", "unixgram", "unix"]
 
@@ -54,7 +54,7 @@ def bind(address: Address, *, receive_buffer: int = 0, mode: int = 0o600) -> soc
             if not is_datagram:
                 sock.listen(128)
         except OSError as error:
-            raise StartError(f"cannot bind {address}: {_cause(error)}") from error
+            raise StartError(f"cannot bind {address}: {system_cause(error)}") from error
         sock.setblocking(False)
         stack.pop_all()
     return sock
@@ -110,7 +110,3 @@ def _grow(sock: socket.socket, size: int) -> None:
     except PermissionError:
         # Clipped to net.core.rmem_max without an error; `vitald doctor` says so.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-
-
-def _cause(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -14,11 +14,10 @@ from pydantic import Field
 
 from vitald.aggregator.documents import dump, measure, metric_json, number, rfc3339, tags_text
 from vitald.aggregator.forwarders.delivery import Unsent, seconds_of, timestamp_of
-from vitald.aggregator.forwarders.stream import reason
 from vitald.aggregator.forwarders.summary import native_values
 from vitald.config.options import ForwarderOptions
 from vitald.config.units import printable
-from vitald.errors import ForwardError
+from vitald.errors import ForwardError, system_cause
 
 if TYPE_CHECKING:
     from collections import deque
@@ -118,7 +117,7 @@ class ConsoleForwarder:
         except OSError as error:
             is_gone = error.errno in {errno.EPIPE, errno.EBADF}
             raise ForwardError(
-                f"cannot write to descriptor {self._descriptor}: {reason(error)}",
+                f"cannot write to descriptor {self._descriptor}: {system_cause(error)}",
                 retryable=not is_gone,
             ) from error
 

@@ -8,8 +8,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from vitald.aggregator.forwarders.stream import reason
-from vitald.errors import ForwardError
+from vitald.errors import ForwardError, system_cause
 
 if TYPE_CHECKING:
     from collections import deque
@@ -30,7 +29,7 @@ async def send_all(endpoint: Endpoint, datagrams: deque[bytes]) -> None:
                 _raise_refusal(sock)
                 datagrams.popleft()
     except OSError as error:
-        raise ForwardError(f"cannot send to {endpoint}: {reason(error)}") from error
+        raise ForwardError(f"cannot send to {endpoint}: {system_cause(error)}") from error
 
 
 async def _connect(endpoint: Endpoint) -> socket.socket:

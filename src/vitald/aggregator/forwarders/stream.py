@@ -10,12 +10,11 @@ server that closed its half before that may not have read everything.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from vitald.errors import ForwardError
+from vitald.errors import ForwardError, system_cause
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -36,7 +35,7 @@ async def deliver(endpoint: Endpoint, chunks: AsyncGenerator[bytes, None]) -> No
     try:
         reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
     except OSError as error:
-        raise ForwardError(f"cannot connect to {endpoint}: {reason(error)}") from error
+        raise ForwardError(f"cannot connect to {endpoint}: {system_cause(error)}") from error
     try:
         sock = writer.get_extra_info("socket")
         # Then `drain` returns when this kernel has everything.
@@ -52,17 +51,9 @@ async def deliver(endpoint: Endpoint, chunks: AsyncGenerator[bytes, None]) -> No
         if not is_open or _state(sock) in _CLOSED_EARLY:
             raise ForwardError(f"cannot send to {endpoint}: it closed the connection too early")
     except OSError as error:
-        raise ForwardError(f"cannot send to {endpoint}: {reason(error)}") from error
+        raise ForwardError(f"cannot send to {endpoint}: {system_cause(error)}") from error
     finally:
         writer.transport.abort()
-
-
-def reason(error: OSError) -> str:
-    """Return an error's cause without its number or address."""
-    # asyncio puts the address into its own wording of a failed connection.
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno).lower()
-    return error.strerror or str(error) or type(error).__name__
 
 
 def _state(sock: socket.socket) -> int:
