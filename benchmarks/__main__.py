@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks import command_line, machine, memory, throughput
+from benchmarks import command_line, engine, machine, memory, throughput
 from benchmarks.processes import ROOT, BenchmarkError
 from benchmarks.tables import render
 
@@ -19,6 +19,7 @@ TOPICS = {
     "throughput": throughput.reports,
     "command-line": command_line.reports,
     "memory": memory.reports,
+    "engine": engine.reports,
 }
 # A script of its own, which others run by itself.
 CLIENT = "client"
