@@ -1,0 +1,34 @@
+//! The native aggregation engine of vitald; there is no Python in this crate.
+
+pub mod accounts;
+pub mod block;
+pub mod cardinality;
+pub mod cells;
+mod column;
+pub mod engine;
+pub mod extended;
+pub mod frame;
+pub mod glob;
+pub mod held;
+pub mod key;
+pub mod keys;
+pub mod metric;
+pub mod names;
+pub mod open;
+pub mod past;
+pub mod reader;
+pub mod routes;
+pub mod rows;
+pub mod scan;
+pub mod seal;
+pub mod selector;
+pub mod shard;
+pub mod shared;
+pub mod sketch;
+pub mod slot;
+pub mod sys;
+pub mod table;
+pub mod values;
+mod varint;
+pub mod windows;
+pub mod wire;
