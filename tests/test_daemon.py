@@ -164,6 +164,36 @@ def test_a_second_sidecar_on_the_same_control_socket_is_refused(sidecar, tmp_pat
     assert sidecar.document("ledger")["lines"] == 0
 
 
+def test_which_engine_runs_and_why_is_in_the_log_in_stats_and_in_doctor(tmp_path, monkeypatch):
+    monkeypatch.setenv("VITALD_ENGINE", "python")
+    with running(tmp_path) as sidecar:
+        assert "INFO vitald: engine python: VITALD_ENGINE says so\n" in sidecar.log.read_text()
+        stats = sidecar.document("stats")
+        assert (stats["engine"], stats["engine_reason"]) == ("python", "VITALD_ENGINE says so")
+        doctor = json.loads(sidecar.ask("doctor", "-c", str(sidecar.config), "-o", "json").stdout)
+        (finding,) = [each for each in doctor["findings"] if each["subject"] == "engine"]
+        assert finding["message"] == "python: VITALD_ENGINE says so"
+
+
+def test_an_engine_that_does_not_exist_is_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("VITALD_ENGINE", "rust")
+    sidecar = Sidecar(tmp_path).start()
+    assert sidecar.process.wait(20) == 69
+    assert sidecar.log.read_text().strip().splitlines()[-1] == (
+        "vitald: cannot start: VITALD_ENGINE must be auto, python or native"
+    )
+
+
+def test_several_readers_take_every_packet_of_one_address(tmp_path):
+    config = "listen: [{{url: 'udp://127.0.0.1:0', readers: 3}}]\ninterval: 1s\nchecks: {{}}\n"
+    with running(tmp_path, config) as sidecar:
+        for _ in range(30):
+            sidecar.send(b"jobs:1|c")  # each time from another port
+        wait_until(lambda: sidecar.metrics().get("jobs", {}).get("sum") == 30)
+        listeners = sidecar.document("ledger")["listeners"]
+        assert [each["datagrams"] for each in listeners.values()] == [30]
+
+
 def test_an_address_in_use_is_one_clear_line_and_nothing_stays_bound(tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))

@@ -20,10 +20,10 @@ from vitald import __version__
 from vitald.aggregator.api import Api
 from vitald.aggregator.available import Available
 from vitald.aggregator.dashboard import Dashboard
+from vitald.aggregator.engines import choose
 from vitald.aggregator.events import EventLog
 from vitald.aggregator.flusher import Flusher
 from vitald.aggregator.forwarders.dispatcher import Dispatcher
-from vitald.aggregator.python_engine import PythonEngine
 from vitald.checks.readings import Performance
 from vitald.checks.scheduler import Scheduler
 from vitald.clock import Clock, SystemClock
@@ -113,7 +113,8 @@ class Sidecar:
         self._socket = control_socket(str(socket) if socket else None, config.control_socket)
         now = self._clock.now()
         loop = asyncio.get_running_loop()
-        self.engine = PythonEngine(
+        self._chosen = choose(config.engine)
+        self.engine = self._chosen.build(
             now,
             interval=config.interval,
             windows=config.windows,
@@ -143,6 +144,7 @@ class Sidecar:
             interval=config.interval,
             health=self.scheduler.reports,
             performance=Performance(self._clock).document,
+            engine_reason=self._chosen.reason,
             events=self.events,
             forwarders=self.dispatcher.statistics,
             ledger_extra=self._ledger_extra,
@@ -183,9 +185,10 @@ class Sidecar:
                 raise
         self._is_started = True
         self.events.add("sidecar", f"vitald {__version__} started")
+        log.info("engine %s", self._chosen)
         for listener in self.listeners:
             log.info("listening on %s", listener.address)
-        log.info("control socket %s, engine %s", self._socket, self.engine.name)
+        log.info("control socket %s", self._socket)
 
     async def _start(self) -> None:
         config, stack = self.config, self._stack

@@ -49,6 +49,7 @@ def listener_of(listen: Listen, config: Config, engine: Engine) -> Listener:
         dialect=config.dialect(listen),
         receive_buffer=listen.receive_buffer,
         mode=listen.mode,
+        readers=listen.readers,
     )
 
 

@@ -202,6 +202,36 @@ def test_health_without_checks_is_healthy(world):
     assert world.dashboard.health()["status"] == "healthy"
 
 
+@pytest.mark.parametrize("format_", ["json", "ndjson", "csv"])
+@pytest.mark.parametrize("sort", [None, "count"])
+async def test_empty_batches_change_no_document(world, collect, format_, sort):
+    rows = [Row(MetricType.COUNTER, name, (), 1.0, 2.0) for name in "abc"]
+    question = MetricsQuestion(format=format_, sort=sort)
+    plain, sparse = [
+        await collect(world.build(engine=FakeEngine(batches)).metrics(question))
+        for batches in ([rows[:2], rows[2:]], [[], [], rows[:2], [], rows[2:], []])
+    ]
+    assert sparse == plain
+    assert plain.count("counter") == 3
+
+
+@pytest.mark.parametrize("format_", ["json", "prometheus"])
+async def test_the_event_loop_has_its_turn_after_a_batch_that_is_empty(world, collect, format_):
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.ensure_future(count())
+    empty = world.build(engine=FakeEngine([[]] * 1000))
+    await collect(empty.metrics(MetricsQuestion(format=format_)))
+    counting.cancel()
+    assert turns >= 999
+
+
 def test_a_check_that_does_not_exist_is_never_healthy(world, make_report):
     world.reports = [make_report("db")]
     with pytest.raises(UnknownCheckError, match="cannot show check dbb: there is none"):
@@ -213,7 +243,7 @@ async def test_stats_has_the_contracts_keys_and_all_of_performance(world):
     await world.seal("jobs:1|c")
     document = await world.dashboard.stats()
     assert document["schema"] == "vitald.stats/1"
-    assert document["engine"] == "python"
+    assert (document["engine"], document["engine_reason"]) == ("python", "")
     assert document["uptime_seconds"] == 10.0
     assert document["cpu"] == {"usage_percent": 3.5}
     assert document["disk"] == [{"path": "/"}]

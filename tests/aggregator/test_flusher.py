@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
 from vitald.aggregator.flusher import Flusher
@@ -81,3 +84,72 @@ def test_flushing_at_once_seals_a_shorter_interval():
     time.wall, time.monotonic = time.wall + 4, time.monotonic + 4
     flusher.flush()
     assert [(each.start, each.end, each.seconds) for each in sealed] == [(1000, 1004, 4)]
+
+
+class ThreadsafeEngine:
+    """Seals nothing, and says who asked it to; `gate` holds a rotation until it is set."""
+
+    threadsafe = True
+
+    def __init__(self, error=None):
+        self.gate = threading.Event()
+        self.started = threading.Event()
+        self.threads = []
+        self.error = error
+
+    def rotate(self, now):
+        self.threads.append(threading.current_thread())
+        self.started.set()
+        assert self.gate.wait(20)
+        if self.error is not None:
+            raise self.error
+        return now.wall
+
+    def tidy(self):
+        return False
+
+
+def threaded(engine, sleeps=1):
+    sealed = []
+    time = FakeTime(1003.7, sleeps=sleeps)
+    flusher = Flusher(engine, sealed.append, interval=INTERVAL, clock=time, sleep=time.sleep)
+    return flusher, sealed
+
+
+async def test_a_threadsafe_engine_is_sealed_in_a_thread_and_the_loop_goes_on():
+    engine = ThreadsafeEngine()
+    flusher, sealed = threaded(engine, sleeps=2)
+    running = asyncio.ensure_future(flusher.run())
+    assert await asyncio.to_thread(engine.started.wait, 20)  # so the loop is not held
+    assert sealed == []
+    engine.gate.set()
+    with pytest.raises(StopError):
+        await running
+    assert sealed == [1010, 1020]
+    assert threading.main_thread() not in engine.threads
+
+
+async def test_what_was_being_sealed_at_the_stop_is_delivered_first_and_once():
+    engine = ThreadsafeEngine()
+    flusher, sealed = threaded(engine)
+    running = asyncio.ensure_future(flusher.run())
+    assert await asyncio.to_thread(engine.started.wait, 20)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    engine.gate.set()
+    flusher.flush()
+    assert sealed == [1010, 1010]
+    assert engine.threads[-1] is threading.main_thread()
+    assert len(engine.threads) == 2
+
+
+async def test_a_rotation_that_fails_ends_the_run_and_not_the_last_flush():
+    engine = ThreadsafeEngine(error=RuntimeError("broken"))
+    engine.gate.set()
+    flusher, sealed = threaded(engine)
+    with pytest.raises(RuntimeError, match="broken"):
+        await flusher.run()
+    engine.error = None
+    flusher.flush()
+    assert sealed == [1010]

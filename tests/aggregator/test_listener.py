@@ -38,7 +38,7 @@ async def listen(engine):
 
     yield start
     for listener in listeners:
-        if not listener._sock._closed:
+        if not listener._socks[0]._closed:
             await listener.stop()
 
 
@@ -260,7 +260,7 @@ async def test_one_turn_takes_a_bounded_number_of_bytes(engine, listen):
     with connect(listener.address) as sock:
         for _ in range(20):
             sock.send(datagram)
-    engine._receivers[listener._sock.fileno()].drain()
+    engine._receivers[listener._socks[0].fileno()].drain()
     assert engine.ledger().bytes_received <= BUDGET_BYTES + 65_536
     await listener.stop()
     assert engine.ledger().aggregated == 200_000
@@ -295,4 +295,65 @@ async def test_a_name_with_addresses_of_both_kinds_is_bound_to_ipv4(engine, list
     ]
     monkeypatch.setattr("vitald.aggregator.sockets.socket.getaddrinfo", lambda *_, **__: both)
     listener = await listen(Address("udp", "localhost"))
-    assert listener._sock.family == socket.AF_INET
+    assert listener._socks[0].family == socket.AF_INET
+
+
+def ports_of(listener):
+    return [sock.getsockname() for sock in listener._socks]
+
+
+@pytest.mark.parametrize("kind", ["udp v4", "udp v6"])
+async def test_readers_share_one_address_and_one_line_in_the_ledger(kind, tmp_path, engine, listen):
+    listener = await listen(addresses(tmp_path)[kind], readers=4)
+    assert len(set(ports_of(listener))) == 1
+    for _ in range(40):  # each from a port of its own, so that every reader gets some
+        send(listener.address, [b"a:1|c", b"a:1|c"])
+    await listener.stop()
+    ledger = engine.ledger()
+    assert ledger.aggregated == 80
+    assert list(ledger.listeners) == [str(listener.address)]
+    assert ledger.listeners[str(listener.address)]["datagrams"] == 80
+
+
+async def test_drops_of_all_readers_are_counted_to_the_last_packet(engine, listen):
+    listener = await listen(Address("udp", "127.0.0.1"), readers=2, receive_buffer=4096)
+    for _ in range(20):
+        with connect(listener.address) as sock:
+            for _ in range(50):
+                sock.send(b"a:1|c" * 20)
+    await listener.stop()
+    ledger = engine.ledger()
+    assert ledger.kernel_dropped > 0
+    assert ledger.datagrams_received + ledger.kernel_dropped == 1000
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+async def test_nobody_joins_an_address_by_accident(readers, engine, listen):
+    listener = await listen(Address("udp", "127.0.0.1"), readers=2)
+    with pytest.raises(StartError, match=r"cannot bind udp://.*: address already in use"):
+        Listener(listener.address, engine, readers=readers)
+
+
+async def test_one_reader_lets_nobody_join(engine, listen):
+    listener = await listen(Address("udp", "127.0.0.1"))
+    (sock,) = listener._socks
+    assert not sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+
+
+async def test_a_listener_that_cannot_be_attached_holds_nothing(engine, monkeypatch):
+    attached = []
+
+    def attach(sock, *_):
+        if attached:
+            raise OSError(24, "ignored")
+        attached.append(sock)
+
+    detached = []
+    monkeypatch.setattr(engine, "attach", attach)
+    monkeypatch.setattr(engine, "detach", detached.append)
+    listener = Listener(Address("udp", "127.0.0.1"), engine, readers=2)
+    with pytest.raises(StartError, match=r"cannot receive on udp://.*: too many open files"):
+        await listener.start()
+    listener.close()
+    assert attached[0] in detached
+    assert all(sock.fileno() < 0 for sock in listener._socks)

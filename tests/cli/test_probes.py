@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,11 +58,47 @@ def test_no_socket_file_is_for_another_probe_to_tell(tmp_path):
     assert probes.socket_file(tmp_path / "none") == []
 
 
-def test_a_sidecar_that_answers_tells_its_engine(sidecar, documents):
-    stats, findings = probes.control(sidecar.path)
+def test_a_sidecar_that_answers_tells_how_it_is(sidecar, documents):
+    stats, (finding,) = probes.control(sidecar.path)
     assert stats == documents["stats"]
-    assert [(each.subject, each.code) for each in findings] == [("sidecar", FINE), ("engine", FINE)]
-    assert findings[1].text == "python"
+    assert (finding.subject, finding.code) == ("sidecar", FINE)
+
+
+NOT_BUILT = "the native one is not built (No module named 'vitald._native')"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "text", "has_cure"),
+    [
+        ("native", "", "native", False),
+        ("python", NOT_BUILT, f"python: {NOT_BUILT}", True),
+        ("python", "the configuration says so", "python: the configuration says so", False),
+        ("python", None, "python", False),
+        (None, None, "?", False),
+    ],
+)
+def test_the_engine_of_a_running_sidecar_is_told_with_its_reason(name, reason, text, has_cure):
+    stats = {"schema": "vitald.stats/1", "engine": name, "engine_reason": reason}
+    (finding,) = probes.engine(None, stats)
+    assert (finding.subject, finding.code, finding.text) == ("engine", FINE, text)
+    assert bool(finding.cure) is has_cure
+
+
+def test_without_a_sidecar_it_is_the_engine_that_would_run_here(monkeypatch):
+    monkeypatch.setenv("VITALD_ENGINE", "python")
+    (finding,) = probes.engine(None, {})
+    assert (finding.code, finding.text) == (FINE, "python: VITALD_ENGINE says so")
+
+
+def test_an_engine_that_is_asked_for_and_not_there_is_broken(monkeypatch):
+    monkeypatch.setenv("VITALD_ENGINE", "native")
+    monkeypatch.setitem(sys.modules, "vitald._native", None)
+    (finding,) = probes.engine(None, {})
+    assert (finding.code, finding.text[:47]) == (
+        BROKEN,
+        "cannot start: VITALD_ENGINE wants the native en",
+    )
+    assert finding.cure.startswith("for the native engine install Rust ")
 
 
 def test_no_sidecar_is_a_warning_with_the_way_to_start_one(tmp_path):

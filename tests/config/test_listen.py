@@ -147,3 +147,29 @@ def test_a_listener_is_a_url_or_a_section():
 def test_what_is_no_listener_is_refused(value):
     with pytest.raises(ValidationError):
         Listener.model_validate(value)
+
+
+def test_a_udp_address_can_have_several_readers():
+    assert Listener(url="udp://h:1").readers == 1
+    assert Listener(url="udp://h:1", readers=64).readers == 64
+
+
+@pytest.mark.parametrize(
+    ("url", "readers", "message"),
+    [
+        ("udp://h:1", 0, "Input should be greater than or equal to 1"),
+        ("udp://h:1", 65, "Input should be less than or equal to 64"),
+        ("tcp://h:1", 2, "Value error, only a udp:// address can have more than one reader"),
+        ("unixgram:///x", 2, "Value error, only a udp:// address can have more than one reader"),
+        ("unix:///x", 2, "Value error, only a udp:// address can have more than one reader"),
+    ],
+)
+def test_other_numbers_of_readers_are_refused(url, readers, message):
+    with pytest.raises(ValidationError) as caught:
+        Listener(url=url, readers=readers)
+    assert [error["msg"] for error in caught.value.errors()] == [message]
+
+
+@pytest.mark.parametrize("url", ["tcp://h:1", "unixgram:///x", "unix:///x"])
+def test_one_reader_is_what_every_address_has(url):
+    assert Listener(url=url, readers=1).readers == 1

@@ -32,6 +32,7 @@ def messages(**values) -> list[str]:
 def test_the_defaults_are_those_that_are_promised():
     config = Config()
     assert [each.url for each in config.listen] == ["udp://127.0.0.1:8125"]
+    assert [each.readers for each in config.listen] == [1]
     assert config.interval == 10.0
     assert config.windows == WINDOWS == (10.0, 60.0, 300.0, 900.0, 3600.0)
     assert config.http is None

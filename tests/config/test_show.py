@@ -34,6 +34,7 @@ def test_the_effective_configuration_is_shown_with_defaults_marked(config, monke
           tag_formats: [graphite]
           receive_buffer: 4MiB
           mode: '0600'
+          readers: 1
         control_socket: /run/x.sock  # default
         http: 'off'  # default
         http_hosts: []  # default

@@ -62,8 +62,9 @@ class Dashboard:
     `health` returns the reports of all checks and `performance` the sections of `stats` (a dict
     with `PERFORMANCE_KEYS`; it may block). `required` names the checks without which the sidecar
     is not ready, `ready` returns what else is missing (sockets, configuration), one phrase each.
-    `interval` is the flush interval in seconds, `started` when the sidecar started. The scrape
-    page holds totals for `series_limit` series, each for `series_expiry` seconds of silence.
+    `interval` is the flush interval in seconds, `started` when the sidecar started,
+    `engine_reason` why it is this engine. The scrape page holds totals for `series_limit` series,
+    each for `series_expiry` seconds of silence.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Dashboard:
         ledger_extra: Callable[[], Mapping[str, object]] = dict,
         required: Callable[[], Collection[str]] = tuple,
         ready: Callable[[], Sequence[str]] = tuple,
+        engine_reason: str = "",
         series_limit: int = 100_000,
         series_expiry: float = 3600.0,
         longest_window: float = 3600.0,
@@ -98,6 +100,7 @@ class Dashboard:
         self._forwarders = forwarders
         self._ledger_extra = ledger_extra
         self._required = required
+        self._engine_reason = engine_reason
         self._longest_window = longest_window
         self._ready = ready
         self._exposition = Exposition(limit=series_limit, expiry=series_expiry, reserved=NAMES)
@@ -173,6 +176,7 @@ class Dashboard:
             "version": self._version,
             "uptime_seconds": self._uptime(),
             "engine": self._engine.name,
+            "engine_reason": self._engine_reason,
             **performance,
             "response_times": response_times,
             "ledger": self.ledger(),
@@ -292,6 +296,7 @@ async def _measured(answer: Answer) -> AsyncGenerator[list[Measured], None]:
     """Yield the rows in slices, with a turn of the event loop after each."""
     seconds = answer.seconds
     for batch in answer.rows():
+        await asyncio.sleep(0)  # making a batch took its time, also when it is empty
         for start in range(0, len(batch), SLICE):
             yield [measure(row, seconds) for row in batch[start : start + SLICE]]
             await asyncio.sleep(0)

@@ -29,7 +29,13 @@ class Source(Protocol):
 
 
 class Engine(Source, Protocol):
-    """Receives lines, aggregates them into the open slot, seals it, answers from sealed slots."""
+    """Receives lines, aggregates them into the open slot, seals it, answers from sealed slots.
+
+    `threadsafe` says that every method may be called from any thread, also while another one runs
+    elsewhere; such an engine is sealed off the event loop.
+    """
+
+    threadsafe: bool
 
     def attach(self, sock: socket.socket, label: str, dialect: Dialect = DEFAULT_DIALECT) -> None:
         """Start receiving on a bound datagram socket; `label` names it in the ledger."""

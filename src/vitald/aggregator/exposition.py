@@ -16,6 +16,7 @@ A counter that comes back after that starts from 0, which Prometheus takes for t
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from vitald.aggregator.documents import FRACTIONS
@@ -106,11 +107,11 @@ class Exposition:
 
     async def _observe(self, interval: Interval) -> None:
         self._elapsed += interval.seconds
-        for batch in interval.rows(idle=True):
+        for batch in chain(interval.rows(idle=True), [interval.late]):
+            await asyncio.sleep(0)  # making a batch took its time, also when it is empty
             for start in range(0, len(batch), SLICE):
                 self._add(batch[start : start + SLICE])
                 await asyncio.sleep(0)
-        self._add(interval.late)
         if self._elapsed - self._swept >= self._expiry / 10:
             self._swept = self._elapsed
             await self._sweep()
@@ -192,11 +193,11 @@ class Exposition:
         found: _Windowed = {}
         asked = Selector(selector.names, selector.tags, wanted)
         for batch in engine.query(asked, window).rows():
+            await asyncio.sleep(0)  # making a batch took its time, also when it is empty
             for at, row in enumerate(batch, 1):
                 found[SeriesKey(row.type, row.name, row.tags)] = _numbers(row)
                 if at % SLICE == 0:
                     await asyncio.sleep(0)
-            await asyncio.sleep(0)
         return found
 
 

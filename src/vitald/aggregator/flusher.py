@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ class Flusher:
 
     When the wall clock is stepped, the next boundary is counted from where it landed. `lag` is how
     late the last tick was, in seconds: how long the event loop was held.
+
+    An engine that is safe for threads is sealed in one of its own: those of the default executor
+    may all be held by checks that hang.
     """
 
     def __init__(
@@ -37,6 +42,8 @@ class Flusher:
         self._interval = interval
         self._clock = clock
         self._sleep = sleep
+        # What a thread is sealing, or has sealed and nobody has delivered yet.
+        self._sealing: Future[Interval] | None = None
         self.lag = 0.0
 
     async def run(self) -> None:
@@ -48,16 +55,46 @@ class Flusher:
             while 0 < (left := boundary - self._clock.now().wall) <= self._interval:
                 await self._sleep(left)
             self.lag = max(0.0, -left) if abs(left) < self._interval else 0.0
-            self.flush(boundary)
+            if self._engine.threadsafe:
+                await self._flush_in_thread(boundary)
+            else:
+                self.flush(boundary)
             for _ in iter(self._engine.tidy, False):
                 await asyncio.sleep(0)
 
     def flush(self, boundary: float | None = None) -> None:
-        """Seal now and deliver."""
+        """Seal now and deliver; before that, deliver what a cancelled `run` was sealing."""
+        self._deliver_sealed()
+        self._deliver(self._engine.rotate(self._now(boundary)))
+
+    async def _flush_in_thread(self, boundary: float) -> None:
+        now = self._now(boundary)
+        sealing: Future[Interval] = Future()
+
+        def rotate() -> None:
+            try:
+                sealing.set_result(self._engine.rotate(now))
+            except BaseException as error:
+                sealing.set_exception(error)
+
+        self._sealing = sealing
+        threading.Thread(target=rotate, name="vitald-rotate", daemon=True).start()
+        done = asyncio.wrap_future(sealing)
+        done.add_done_callback(lambda done: done.exception())  # `_deliver_sealed` raises it
+        await asyncio.wait({done})
+        self._deliver_sealed()
+
+    def _deliver_sealed(self) -> None:
+        """Deliver what a thread has sealed, once; wait for it if need be."""
+        sealing, self._sealing = self._sealing, None
+        if sealing is not None:
+            self._deliver(sealing.result())
+
+    def _now(self, boundary: float | None) -> Instant:
         now = self._clock.now()
         if boundary is not None and 0 <= now.wall - boundary < _SNAP:
             now = now._replace(wall=boundary)
-        self._deliver(self._engine.rotate(now))
+        return now
 
     def _next_boundary(self) -> float:
         now: Instant = self._clock.now()

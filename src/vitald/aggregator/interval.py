@@ -6,10 +6,35 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from vitald.metric import Event, MetricType, ServiceCheck, Tags
-    from vitald.sketch import Sketch
+
+
+class Histogram(Protocol):
+    """The samples of a row, to be read: `vitald.sketch.Sketch`, or the native engine's own."""
+
+    @property
+    def count(self) -> float: ...
+    @property
+    def sum(self) -> float: ...
+    @property
+    def min(self) -> float: ...
+    @property
+    def max(self) -> float: ...
+    @property
+    def zero_count(self) -> float: ...
+    @property
+    def scale(self) -> int: ...
+    @property
+    def relative_error(self) -> float: ...
+    @property
+    def positive(self) -> Mapping[int, float]: ...
+    @property
+    def negative(self) -> Mapping[int, float]: ...
+    def quantile(self, fraction: float, /) -> float | None: ...
+    def quantiles(self, fractions: Sequence[float], /) -> list[float | None]: ...
+    def cells(self) -> Iterable[tuple[float, float]]: ...
 
 
 @dataclass(slots=True)
@@ -32,7 +57,7 @@ class Row:
     max: float | None = None
     last: float | None = None
     unique: int | None = None
-    histogram: Sketch | None = None
+    histogram: Histogram | None = None
 
     @property
     def mean(self) -> float | None:
@@ -70,6 +95,7 @@ class Interval(Protocol):
     def rows(self, *, idle: bool = False) -> Iterator[list[Row]]:
         """Yield the rows in batches of at most 1,000, series with samples only unless `idle`.
 
+        A batch is made when it is asked for, in a few milliseconds; it may be empty.
         With `idle`, gauges and counters that are alive but had no sample are included (count 0).
         """
         ...
@@ -88,7 +114,10 @@ class Answer(Protocol):
     complete: bool
 
     def rows(self) -> Iterator[list[Row]]:
-        """Yield the rows in batches of at most 1,000, in no particular order."""
+        """Yield the rows in batches of at most 1,000, in no particular order.
+
+        A batch is made when it is asked for, in a few milliseconds; it may be empty.
+        """
         ...
 
 

@@ -49,6 +49,7 @@ class PythonEngine:
     """
 
     name = "python"
+    threadsafe = False
 
     def __init__(
         self,

@@ -33,11 +33,32 @@ class Address(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}"
 
 
-def bind(address: Address, *, receive_buffer: int = 0, mode: int = 0o600) -> socket.socket:
+def bind_shared(address: Address, count: int, *, receive_buffer: int = 0) -> list[socket.socket]:
+    """Return `count` UDP sockets bound to one address: a sender's packets all go to one of them.
+
+    Sockets that share let others of the same user in without a word, a second sidecar too: the
+    address is tried alone first. Raises StartError.
+    """
+    with bind(address) as alone:
+        port = alone.getsockname()[1]
+    with ExitStack() as stack:
+        socks = [
+            stack.enter_context(
+                bind(address._replace(port=port), receive_buffer=receive_buffer, share=True)
+            )
+            for _ in range(count)
+        ]
+        stack.pop_all()
+    return socks
+
+
+def bind(
+    address: Address, *, receive_buffer: int = 0, mode: int = 0o600, share: bool = False
+) -> socket.socket:
     """Return a bound, non-blocking socket; a stream socket listens already.
 
     `receive_buffer` is in bytes, 0 for the kernel's default. `mode` is the permission of a Unix
-    socket. Raises StartError.
+    socket. `share` lets other sockets that share have the same address. Raises StartError.
     """
     is_datagram = address.scheme in {"udp", "unixgram"}
     kind = socket.SOCK_DGRAM if is_datagram else socket.SOCK_STREAM
@@ -45,6 +66,8 @@ def bind(address: Address, *, receive_buffer: int = 0, mode: int = 0o600) -> soc
         try:
             sock, place = _open(address, kind, mode)
             stack.callback(sock.close)
+            if share:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(place)
             if address.path:
                 stack.callback(Path(address.path).unlink, missing_ok=True)

@@ -32,6 +32,10 @@ DRIVERS = {
     "sqlite": ("sqlite3", ""),
 }
 _SIDECAR_MODULES = ("aiohttp", "pydantic", "yaml", "psutil", "cramjam")
+_NATIVE_CURE = (
+    "for the native engine install Rust 1.89 or newer, then vitald once more: "
+    "pip install --force-reinstall --no-deps --no-cache-dir vitald"
+)
 _RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 
 
@@ -63,6 +67,7 @@ def examine(path: Path | None, socket: str | None) -> list[Finding]:
     findings += socket_file(place)
     stats, reached = control(place)
     findings += reached
+    findings += engine(config, stats)
     # Whoever has the addresses of a sidecar that does not answer: most likely it does itself.
     if config is not None and not any(found.code == BROKEN for found in reached):
         findings += addresses(config, stats)
@@ -137,11 +142,24 @@ def control(path: Path) -> tuple[Document, list[Finding]]:
     except VitaldError as error:
         return {}, [Finding("sidecar", BROKEN, str(error))]
     up = human(stats.get("uptime_seconds"), Unit.SECONDS)
-    engine = text_of(stats.get("engine")) or "?"
-    return stats, [
-        Finding("sidecar", FINE, f"answers, up {up}"),
-        Finding("engine", FINE, engine),
-    ]
+    return stats, [Finding("sidecar", FINE, f"answers, up {up}")]
+
+
+def engine(config: Config | None, stats: Document) -> list[Finding]:
+    """Say which engine runs, or would run here, and why."""
+    subject = "engine"
+    if stats:
+        name, reason = text_of(stats.get("engine")) or "?", text_of(stats.get("engine_reason"))
+        cure = _NATIVE_CURE if name == "python" and "native" in reason else ""
+        return [Finding(subject, FINE, f"{name}: {reason}" if reason else name, cure)]
+    try:
+        from vitald.aggregator.engines import choose
+
+        chosen = choose(config.engine if config is not None else "auto")
+    except VitaldError as error:
+        return [Finding(subject, BROKEN, str(error), _NATIVE_CURE)]
+    cure = _NATIVE_CURE if "native" in chosen.reason else ""
+    return [Finding(subject, FINE, str(chosen), cure)]
 
 
 def addresses(config: Config, stats: Document) -> list[Finding]:

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 # The order of the sections; what a newer sidecar adds comes behind them.
 SECTIONS = ("cpu", "memory", "disk", "disk_io", "network", "response_times", "process")
 ELSEWHERE = frozenset(
-    {"schema", "time", "host", "version", "uptime_seconds", "engine", "ledger", "faults"}
+    {
+        "schema",
+        "time",
+        "host",
+        "version",
+        "uptime_seconds",
+        "engine",
+        "engine_reason",
+        "ledger",
+        "faults",
+    }
 )
 
 

@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -182,6 +183,19 @@ class Listener(Section):
         ),
     )
 
+    readers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description=(
+            "UDP only: sockets that share the address, each with a receive buffer and, in the "
+            "native engine, a thread of its own. The kernel deals them out by sender, so one "
+            "sender never has more than one. With more than 1, another process of the same user "
+            "can join the address and take a share of the packets (SO_REUSEPORT). The Python "
+            "engine gains nothing from it."
+        ),
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _url_alone(cls, value: Any) -> Any:
@@ -191,6 +205,13 @@ class Listener(Section):
     @classmethod
     def _readable(cls, url: str) -> str:
         return str(read_url(url))
+
+    @field_validator("readers")
+    @classmethod
+    def _of_udp(cls, readers: int, info: ValidationInfo) -> int:
+        if readers > 1 and not info.data.get("url", "udp://").startswith("udp://"):
+            raise ValueError("only a udp:// address can have more than one reader")
+        return readers
 
     @property
     def address(self) -> ListenAddress:

@@ -196,11 +196,12 @@ class Config(Section):
             "0.55 %. One more halves the error and doubles the memory."
         ),
     )
-    engine: Literal["auto", "python"] = key(
+    engine: Literal["auto", "python", "native"] = key(
         "auto",
         description=(
-            "What aggregates: `python` is the reference engine; `auto` takes the fastest one that "
-            "is installed."
+            "What aggregates: `native` is the fast engine, there when vitald was installed with a "
+            "Rust toolchain; `python` is the reference engine, always there; `auto` takes the "
+            "native one if it is there. `$VITALD_ENGINE` comes first."
         ),
     )
     shutdown_timeout: Duration = key(

@@ -34,9 +34,8 @@ from vitald.wire.encode import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from vitald.aggregator.interval import Interval, Row
+    from vitald.aggregator.interval import Histogram, Interval, Row
     from vitald.clock import Clock
-    from vitald.sketch import Sketch
 
 _PORTS: Mapping[str, int | None] = {"udp": 8125, "unixgram": None}
 # What clients of the protocol put into one datagram; agents read 8 KiB at most by default.
@@ -64,7 +63,7 @@ def encode_row(row: Row, timestamp: int | None, largest: int) -> list[str]:
     return [metric_line(row.name, number(value), "g", tags=row.tags, timestamp=timestamp)]
 
 
-def _sampled_lines(row: Row, sketch: Sketch, largest: int) -> Iterator[str]:
+def _sampled_lines(row: Row, sketch: Histogram, largest: int) -> Iterator[str]:
     groups: dict[float, list[str]] = {}
     for value, weight in weighted_values(sketch):
         groups.setdefault(weight, []).append(f"{value:.12g}")
@@ -80,7 +79,7 @@ def _sampled_lines(row: Row, sketch: Sketch, largest: int) -> Iterator[str]:
         yield before + packed + after
 
 
-def weighted_values(sketch: Sketch) -> Iterator[tuple[float, float]]:
+def weighted_values(sketch: Histogram) -> Iterator[tuple[float, float]]:
     """Yield (value, weight) that stand for the samples; a weight is at most 1,000,000."""
     if not sketch.count:
         return

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vitald.aggregator.interval import Row
-    from vitald.sketch import Sketch
+    from vitald.aggregator.interval import Histogram, Row
 
 Values = list[tuple[str, float]]
 
@@ -30,7 +29,7 @@ _SLACK = 1 - 1e-12
 class _Samples:
     """The weighted samples of a histogram that is not empty, in ascending order."""
 
-    def __init__(self, sketch: Sketch) -> None:
+    def __init__(self, sketch: Histogram) -> None:
         low, high = sketch.min, sketch.max
         cells = [(min(max(value, low), high), weight) for value, weight in sketch.cells()]
         self.sketch = sketch
@@ -80,7 +79,7 @@ class _Samples:
         return min(bisect_left(self._ranks, rank * _SLACK), len(self._ranks) - 1)
 
 
-def statsd_values(sketch: Sketch, seconds: float, percentiles: Sequence[float]) -> Values:
+def statsd_values(sketch: Histogram, seconds: float, percentiles: Sequence[float]) -> Values:
     """Return the reference StatsD server's numbers for a timer, by its names and its rounding.
 
     Sampled timers are weighted throughout, where that server weights `count` and `count_ps` only.
@@ -129,7 +128,7 @@ def _threshold(samples: _Samples, percentile: float) -> Values:
     ]
 
 
-def datadog_values(sketch: Sketch, percentiles: Sequence[float]) -> Values:
+def datadog_values(sketch: Histogram, percentiles: Sequence[float]) -> Values:
     """Return the Datadog Agent's numbers for a histogram; `count` is not yet per second."""
     if not sketch.count:
         return []
