@@ -56,6 +56,18 @@ def test_a_window_is_a_run_of_slots_without_gap_or_overlap(interval, multiples, 
             assert sum(cell[SERIES][0] for cell in cells) <= total
 
 
+def test_a_clock_that_is_set_back_again_and_again_makes_no_gap():
+    windows = Windows(30.0, [21_600.0])
+    wall, monotonic = 10.0, 0.0
+    for tick in range(1, 500):
+        start = Instant(wall, monotonic)
+        monotonic += 30.0
+        wall += 30.0 if tick % 20 else -620.0
+        windows.push(Slot(start, Instant(wall, monotonic), {SERIES: (1.0, 1.0)}))
+        for earlier, later in pairwise(windows.select(21_600.0)):
+            assert earlier.end.monotonic == later.start.monotonic
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 2000))
 def test_memory_is_bounded_by_the_retention(ticks):

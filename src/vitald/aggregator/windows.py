@@ -128,8 +128,10 @@ class Windows:
         for finer, coarser in pairwise(self.levels):
             if _roll_up(finer, coarser, slot):
                 self._unmerged.append(coarser.slots[-1])
-        for level in self.levels:
-            _trim(level, slot.end.monotonic)
+        rolled_up = float("inf")
+        for level in reversed(self.levels):
+            _trim(level, slot.end.monotonic, rolled_up)
+            rolled_up = level.slots[-1].end.monotonic if level.slots else float("-inf")
 
     def tidy(self, most: int) -> bool:
         """Merge at most `most` series of what was rolled up; say whether there is more to do."""
@@ -213,8 +215,9 @@ def _roll_up(finer: Level, coarser: Level, newest: Slot) -> bool:
     return True
 
 
-def _trim(level: Level, now: float) -> None:
-    horizon = now - level.retention - level.resolution
+def _trim(level: Level, now: float, rolled_up: float) -> None:
+    """Forget what is too old, but nothing that ends after what was rolled up."""
+    horizon = min(now - level.retention - level.resolution, rolled_up)
     while level.slots and level.slots[0].end.monotonic <= horizon:
         level.slots.popleft()
 

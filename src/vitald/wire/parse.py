@@ -201,7 +201,7 @@ def _sample(
     if kind is MetricType.SET:
         if not piece.values:
             raise _Refusal("empty_value")
-        return Sample(key, [piece.values])
+        return Sample(key, [piece.values], timestamp=_timestamp(timestamp, kind, notes))
     values, signed = _values(piece.values, dialect if kind is MetricType.GAUGE else None)
     if kind is MetricType.GAUGE:
         rate = 1.0

@@ -222,7 +222,7 @@ fn measure(
         MetricType::Gauge => (Values::Gauge(gauge_values(text, dialect.gauge_sign)?), 1.0),
         _ => (Values::Numbers(numbers(text)?), rate),
     };
-    let timestamp = if is_set { None } else { read_timestamp(timestamp, kind, notes) };
+    let timestamp = read_timestamp(timestamp, kind, notes);
     Ok(Measured { kind, values, rate, timestamp })
 }
 
