@@ -320,7 +320,7 @@ impl Engine {
             (table.horizon(now.monotonic, since), table.pages())
         };
         for page in 0..pages {
-            let gone = self.shared.table().expire(page, horizon);
+            let gone = self.shared.table().expire(page, horizon, now.monotonic);
             if !gone.is_empty() {
                 let mut past = self.shared.past();
                 for id in gone {

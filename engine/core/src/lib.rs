@@ -26,6 +26,7 @@ pub mod shard;
 pub mod shared;
 pub mod sketch;
 pub mod slot;
+pub mod spelling;
 pub mod sys;
 pub mod table;
 pub mod values;

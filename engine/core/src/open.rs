@@ -5,6 +5,7 @@
 //! them. A gauge has one place only, because its values have an order.
 
 use std::collections::HashMap;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -311,6 +312,18 @@ impl Open {
     pub fn has_gauge(&self, id: Id) -> bool {
         let gauge = self.places.get(&id).and_then(|&place| self.gauges.get(place as usize));
         gauge.is_some_and(|gauge| gauge.id == id && !gauge.is_empty())
+    }
+
+    /// Bring a place into the cache.
+    #[inline]
+    pub fn touch(&self, class: Class, place: u32) {
+        let place = place as usize;
+        match class {
+            Class::Counter => _ = black_box(self.counters[place].id),
+            Class::Gauge => _ = black_box(self.gauges[place].id),
+            Class::Sampled => _ = black_box(self.samples[place].id),
+            Class::Set => _ = black_box(self.sets[place].id),
+        }
     }
 
     /// Add a number at a place, `1 / rate` times; a gauge is moved by a delta.

@@ -8,14 +8,16 @@
 //! it is time, the current one becomes the previous one and what was left there is dropped as a
 //! whole. So what nobody uses goes away, no step takes long, and memory has a bound.
 
-use std::hash::{BuildHasher, Hasher};
-
-use foldhash::fast::RandomState;
+use std::hint::black_box;
 
 use crate::metric::{Class, Id};
+use crate::spelling::SpellingHasher;
 
 /// A longer spelling gets no route: their memory must not be the sender's choice.
 pub const LONGEST_SPELLING: usize = 512;
+
+/// More routes than this are not all in a core's own cache.
+const LARGE: usize = 8192;
 
 /// There is no such route.
 pub const MISS: u32 = u32::MAX;
@@ -49,7 +51,7 @@ pub struct Spelling<'a> {
 /// Some `most` routes at most, and as many of the generation before.
 pub struct Routes {
     most: usize,
-    hasher: RandomState,
+    hasher: SpellingHasher,
     current: Generation,
     previous: Generation,
 }
@@ -58,7 +60,7 @@ impl Routes {
     /// No routes yet.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        let hasher = RandomState::default();
+        let hasher = SpellingHasher::default();
         Self { most, hasher, current: Generation::default(), previous: Generation::default() }
     }
 
@@ -66,10 +68,7 @@ impl Routes {
     #[inline]
     #[must_use]
     pub fn hash(&self, spelling: Spelling<'_>) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(spelling.name);
-        hasher.write(spelling.suffix);
-        hasher.finish()
+        self.hasher.hash(spelling.name, spelling.suffix)
     }
 
     /// A route that probably is the one of the spelling with this hash, or `MISS`.
@@ -79,6 +78,25 @@ impl Routes {
     #[must_use]
     pub fn candidate(&self, hash: u64) -> u32 {
         self.current.index.find(hash, |_| true)
+    }
+
+    /// Whether there are so many that most of them are in no cache.
+    #[inline]
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.current.routes.len() > LARGE
+    }
+
+    /// Bring a route into the cache; to touch many, one after the other, takes hardly longer.
+    #[inline]
+    pub fn touch(&self, number: u32) {
+        black_box(self.current.routes[number as usize].0.start);
+    }
+
+    /// Bring the spelling of a route into the cache.
+    #[inline]
+    pub fn touch_spelling(&self, number: u32) {
+        black_box(self.current.spellings[self.current.routes[number as usize].0.start as usize]);
     }
 
     /// The route of a spelling, or `MISS`; `candidate` is where to look first.

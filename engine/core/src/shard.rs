@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::accounts::Accounts;
+use crate::metric::Class;
 use crate::open::{Form, Open};
 use crate::past::{Late, Placed};
 use crate::routes::{Generation, LONGEST_SPELLING, MISS, Route, Routes, Spelling};
@@ -14,7 +15,7 @@ use crate::scan::{self, NONE};
 use crate::shared::Shared;
 use crate::sys::Datagram;
 use crate::table::Found;
-use crate::values;
+use crate::values::{self, Target};
 use crate::wire::dialect::{Dialect, GaugeSign};
 use crate::wire::extended::Extended;
 use crate::wire::parse::{Line, Reason, Sample, parse_line};
@@ -33,6 +34,13 @@ struct Cut {
     candidate: u32,
 }
 
+/// A line that was cut, and its route.
+#[derive(Clone, Copy)]
+struct Routed {
+    cut: u32,
+    number: u32,
+}
+
 /// See above; whoever uses it has it alone (it is behind a mutex).
 pub struct Shard {
     /// Where its lines went.
@@ -45,6 +53,8 @@ pub struct Shard {
     opened: f64,
     routes: Vec<(Dialect, Routes)>,
     cuts: Vec<Cut>,
+    /// By class.
+    routed: [Vec<Routed>; Class::ALL.len()],
 }
 
 impl Shard {
@@ -59,6 +69,7 @@ impl Shard {
             opened,
             routes: Vec::new(),
             cuts: Vec::with_capacity(TOGETHER),
+            routed: Default::default(),
         }
     }
 
@@ -166,46 +177,100 @@ impl Shard {
         }
     }
 
-    /// Take the lines that were cut, in order.
+    /// Take the lines that were cut.
+    ///
+    /// Those with a route are added class by class: the order of lines means something to gauges
+    /// alone, and a branch that is always the same costs nothing.
     fn run(&mut self, shared: &Shared, speech: usize, text: &[u8]) {
         let mut cuts = std::mem::take(&mut self.cuts);
         let routes = &self.routes[speech].1;
         for cut in cuts.iter_mut().filter(|cut| cut.bar > 0) {
             cut.candidate = routes.candidate(cut.hash);
         }
-        for cut in cuts.drain(..) {
-            let line = &text[cut.start as usize..cut.end as usize];
-            if !(cut.bar > 0 && self.along_route(shared, speech, text, cut)) {
-                self.take_line(shared, speech, line);
+        if routes.is_large() {
+            let candidates = || cuts.iter().map(|cut| cut.candidate).filter(|&at| at != MISS);
+            candidates().for_each(|candidate| routes.touch(candidate));
+            candidates().for_each(|candidate| routes.touch_spelling(candidate));
+        }
+        for (at, cut) in (0..).zip(&cuts) {
+            if let Some((number, class)) = self.route_of(shared, speech, text, *cut) {
+                self.routed[class as usize].push(Routed { cut: at, number });
+            } else {
+                self.add_routed(shared, speech, text, &cuts);
+                self.take_line(shared, speech, &text[cut.start as usize..cut.end as usize]);
             }
         }
+        self.add_routed(shared, speech, text, &cuts);
+        cuts.clear();
         self.cuts = cuts;
     }
 
-    /// Take a line along the route of its spelling; false if it has none or the value is odd.
+    /// The route of a line, with its place in the open slot.
     #[inline]
-    fn along_route(&mut self, shared: &Shared, speech: usize, text: &[u8], cut: Cut) -> bool {
-        let (colon, bar) = (cut.colon as usize, cut.bar as usize);
+    fn route_of(
+        &mut self,
+        shared: &Shared,
+        speech: usize,
+        text: &[u8],
+        cut: Cut,
+    ) -> Option<(u32, Class)> {
+        if cut.bar == 0 {
+            return None;
+        }
         let spelling = Spelling {
-            name: &text[cut.start as usize..colon],
-            suffix: &text[bar + 1..cut.end as usize],
+            name: &text[cut.start as usize..cut.colon as usize],
+            suffix: &text[cut.bar as usize + 1..cut.end as usize],
         };
-        let (dialect, routes) = &mut self.routes[speech];
+        let routes = &mut self.routes[speech].1;
         let number = routes.find(cut.hash, spelling, cut.candidate);
         if number == MISS {
-            return false;
+            return None;
         }
         let route = routes.at(number);
-        if route.epoch != self.epoch
-            && !activate(route, self.epoch, self.opened, &mut self.open, shared)
-        {
-            return false;
+        let is_active = route.epoch == self.epoch
+            || activate(route, self.epoch, self.opened, &mut self.open, shared);
+        is_active.then_some((number, route.class))
+    }
+
+    fn add_routed(&mut self, shared: &Shared, speech: usize, text: &[u8], cuts: &[Cut]) {
+        self.add_class(Class::Counter, shared, speech, text, cuts);
+        self.add_class(Class::Gauge, shared, speech, text, cuts);
+        self.add_class(Class::Sampled, shared, speech, text, cuts);
+        self.add_class(Class::Set, shared, speech, text, cuts);
+    }
+
+    /// Add the values of the lines whose routes lead to a class.
+    #[inline]
+    fn add_class(
+        &mut self,
+        class: Class,
+        shared: &Shared,
+        speech: usize,
+        text: &[u8],
+        cuts: &[Cut],
+    ) {
+        let mut waiting = std::mem::take(&mut self.routed[class as usize]);
+        let routes = &mut self.routes[speech].1;
+        if routes.is_large() {
+            for each in &waiting {
+                self.open.touch(class, routes.at(each.number).place);
+            }
         }
-        let is_delta = dialect.gauge_sign == GaugeSign::Delta;
-        let values = values::add_text(&mut self.open, route, text, colon + 1..bar, is_delta);
-        self.accounts.aggregated += u64::from(values > 0);
-        self.accounts.values += values;
-        values > 0
+        for Routed { cut, number } in waiting.drain(..) {
+            let cut = cuts[cut as usize];
+            let value = cut.colon as usize + 1..cut.bar as usize;
+            let (dialect, routes) = &mut self.routes[speech];
+            let is_delta = dialect.gauge_sign == GaugeSign::Delta;
+            let Route { place, rate, .. } = *routes.at(number);
+            let target = Target { class, place, rate };
+            let values = values::add_text(&mut self.open, target, text, value, is_delta);
+            self.accounts.aggregated += u64::from(values > 0);
+            self.accounts.values += values;
+            if values == 0 {
+                self.take_line(shared, speech, &text[cut.start as usize..cut.end as usize]);
+            }
+        }
+        self.routed[class as usize] = waiting;
     }
 
     /// Account for one line in full; the only place that parses.
@@ -300,9 +365,7 @@ fn next_stamp(shared: &Shared) -> u64 {
 /// Give a route its place in the open slot; false if its series is gone.
 #[cold]
 fn activate(route: &mut Route, epoch: u32, opened: f64, open: &mut Open, shared: &Shared) -> bool {
-    // A series that had samples in the slot before this one was seen too lately to be forgotten.
-    let is_fresh = epoch - route.epoch == 1;
-    if !is_fresh && !shared.table().touch(route.id, route.generation, opened) {
+    if !shared.table().touch(route.id, route.generation, opened) {
         return false;
     }
     route.place = open.spelling_place(route.id, route.class);

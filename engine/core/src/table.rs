@@ -23,6 +23,8 @@ pub const CLIENT_DROPPED: &str = "vitald.client.dropped";
 struct Record {
     /// Monotonic seconds: when it surely still had samples.
     last_seen: f64,
+    /// When the open slot began in which a line found it; whether there are samples is known later.
+    touched: f64,
     /// How often this id was given away before.
     generation: u32,
     is_overflow: bool,
@@ -133,13 +135,14 @@ impl SeriesTable {
         Found { id, generation: record.generation, is_overflowed }
     }
 
-    /// Say that a series is in use at `now`, and whether it is still the same one.
-    pub fn touch(&mut self, id: Id, generation: u32, now: f64) -> bool {
+    /// Say that the slot that began at `opened` may have samples of a series, which is not to be
+    /// forgotten before that is known; and whether it is still the same series.
+    pub fn touch(&mut self, id: Id, generation: u32, opened: f64) -> bool {
         let record = self.record(id);
         if record.generation != generation {
             return false;
         }
-        record.last_seen = record.last_seen.max(now);
+        record.touched = opened;
         true
     }
 
@@ -151,13 +154,17 @@ impl SeriesTable {
         }
     }
 
-    /// Forget the series of one page that had no sample since `horizon`; return them.
+    /// Forget the series of one page that had no sample since `horizon`, and that the slot which
+    /// began at `opened` has not touched; return them.
     ///
     /// Page by page, so that nobody waits long for the table.
-    pub fn expire(&mut self, page: u32, horizon: f64) -> Vec<Id> {
+    pub fn expire(&mut self, page: u32, horizon: f64, opened: f64) -> Vec<Id> {
+        let is_idle = |record: &Record| record.last_seen < horizon && record.touched < opened;
+        let records = &self.records[page as usize];
         let idle: Vec<Id> = (0..=u8::MAX)
+            .filter(|&place| is_idle(&records[usize::from(place)]))
             .map(|place| id_of(page, place))
-            .filter(|&id| self.keys.get(id).is_some() && self.record(id).last_seen < horizon)
+            .filter(|&id| self.keys.get(id).is_some())
             .collect();
         if idle.is_empty() {
             return idle;
@@ -211,7 +218,7 @@ impl SeriesTable {
         }
         self.keys.set(id, Some(key));
         let record = self.record(id);
-        (record.last_seen, record.is_overflow) = (now, is_overflow);
+        (record.last_seen, record.touched, record.is_overflow) = (now, now, is_overflow);
         self.active += usize::from(!is_overflow);
         self.names.add(id, !is_overflow, &self.keys);
         let Self { ids, keys, hasher, .. } = self;
@@ -222,7 +229,9 @@ impl SeriesTable {
 
     fn add_page(&mut self, class: Class) {
         let page = self.keys.add_page(class);
-        self.records.push([Record { last_seen: 0.0, generation: 0, is_overflow: false }; PAGE]);
+        self.records.push(
+            [Record { last_seen: 0.0, touched: 0.0, generation: 0, is_overflow: false }; PAGE],
+        );
         self.free[class as usize].extend((0..=u8::MAX).rev().map(|place| id_of(page, place)));
     }
 

@@ -4,38 +4,48 @@ use std::ops::Range;
 
 use crate::metric::Class;
 use crate::open::Open;
-use crate::routes::Route;
 use crate::wire::number::{parse_number, parse_number_in};
 use crate::wire::parse::{Sample, Values};
+
+/// Where the values of a line go.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// The form of the series' cells.
+    pub class: Class,
+    /// Where the series is in the open slot.
+    pub place: u32,
+    /// The sample rate, in (0, 1].
+    pub rate: f64,
+}
 
 /// Add what stands in `text` at `value`; return how many values, none if any one is odd.
 #[inline]
 pub fn add_text(
     open: &mut Open,
-    route: &Route,
+    target: Target,
     text: &[u8],
     value: Range<usize>,
     is_delta: bool,
 ) -> u64 {
-    if route.class == Class::Set {
+    if target.class == Class::Set {
         let member = &text[value];
         let is_member = !member.is_empty() && (member.is_ascii() || str::from_utf8(member).is_ok());
         if is_member {
-            open.add_member(route.place, member);
+            open.add_member(target.place, member);
         }
         return u64::from(is_member);
     }
     let Some(number) = parse_number_in(text, value.clone()) else {
-        return add_packed(open, route, &text[value], is_delta);
+        return add_packed(open, target, &text[value], is_delta);
     };
-    let is_delta = is_delta && is_signed(&text[value]);
-    open.add(route.class, route.place, number, route.rate, is_delta);
+    let is_delta = target.class == Class::Gauge && is_delta && is_signed(&text[value]);
+    open.add(target.class, target.place, number, target.rate, is_delta);
     1
 }
 
 /// Add values that are packed into one line, all or none.
 #[cold]
-fn add_packed(open: &mut Open, route: &Route, text: &[u8], is_delta: bool) -> u64 {
+fn add_packed(open: &mut Open, target: Target, text: &[u8], is_delta: bool) -> u64 {
     let items = || text.split(|&byte| byte == b':');
     if items().any(|item| parse_number(item).is_none()) {
         return 0;
@@ -44,7 +54,7 @@ fn add_packed(open: &mut Open, route: &Route, text: &[u8], is_delta: bool) -> u6
     for item in items() {
         let number = parse_number(item).unwrap_or_default();
         let is_delta = is_delta && is_signed(item);
-        open.add(route.class, route.place, number, route.rate, is_delta);
+        open.add(target.class, target.place, number, target.rate, is_delta);
         count += 1;
     }
     count

@@ -42,6 +42,8 @@ pub struct Windows {
     interval: f64,
     longest: f64,
     levels: Vec<Level>,
+    /// The level that is looked at next since the last push: each of them once.
+    next: usize,
     under_way: Option<UnderWay>,
 }
 
@@ -84,6 +86,7 @@ impl Windows {
             interval,
             longest: windows.last().copied().unwrap_or(interval),
             levels: plan::levels(interval, &windows),
+            next: 1,
             under_way: None,
         }
     }
@@ -123,6 +126,7 @@ impl Windows {
     /// Then comes what is `due`, until nothing is any more, and `trim`.
     pub fn push(&mut self, slot: Arc<Slot>) {
         self.levels[0].slots.push_back(slot);
+        self.next = 1;
     }
 
     /// What has to be rolled up after the last push: one level at a time, finer ones first.
@@ -130,9 +134,12 @@ impl Windows {
     /// Its parts are to be merged and given to `finish` before anything else is asked for.
     pub fn due(&mut self) -> Option<RollUp> {
         let newest = self.newest()?;
-        let due = self.levels.windows(2).zip(1..).find_map(|(pair, level)| {
-            Some(RollUp { level, parts: parts_due(&pair[0], &pair[1], newest)? })
-        })?;
+        let due = (self.next..self.levels.len()).find_map(|level| {
+            let parts = parts_due(&self.levels[level - 1], &self.levels[level], newest)?;
+            Some(RollUp { level, parts })
+        });
+        self.next = due.as_ref().map_or(self.levels.len(), |due| due.level + 1);
+        let due = due?;
         let (first, last) = (&due.parts[0], &due.parts[due.parts.len() - 1]);
         self.under_way = Some(UnderWay {
             level: due.level,

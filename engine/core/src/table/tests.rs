@@ -53,7 +53,7 @@ fn what_is_idle_is_forgotten_and_its_id_means_another_series_then() {
     let mut table = SeriesTable::new(2, 3600.0);
     let old = table.get(&counter("old", &[]), 0.0);
     let young = table.get(&counter("young", &[]), 100.0);
-    assert_eq!(table.expire(0, 50.0), [old.id]);
+    assert_eq!(table.expire(0, 50.0, 200.0), [old.id]);
     assert!(!table.touch(old.id, old.generation, 60.0));
     assert!(table.touch(young.id, young.generation, 60.0));
     let fresh = table.get(&counter("fresh", &[]), 200.0);
@@ -63,11 +63,12 @@ fn what_is_idle_is_forgotten_and_its_id_means_another_series_then() {
 }
 
 #[test]
-fn a_touched_series_is_not_idle() {
+fn a_series_that_the_open_slot_has_touched_is_not_idle_until_that_is_sealed() {
     let mut table = SeriesTable::new(2, 3600.0);
     let found = table.get(&counter("a", &[]), 0.0);
     assert!(table.touch(found.id, found.generation, 100.0));
-    assert!(table.expire(0, 50.0).is_empty());
+    assert!(table.expire(0, 50.0, 100.0).is_empty());
+    assert_eq!(table.expire(0, 50.0, 110.0), [found.id]);
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn a_snapshot_of_the_keys_does_not_change() {
     let mut table = SeriesTable::new(100, 3600.0);
     let found = table.get(&counter("a", &[]), 0.0);
     let before = table.keys();
-    table.expire(0, 1.0);
+    table.expire(0, 1.0, 2.0);
     table.get(&counter("b", &[]), 2.0);
     assert_eq!(before.get(found.id), Some(counter("a", &[]).get()));
     assert_eq!(table.keys().get(found.id), Some(counter("b", &[]).get()));
@@ -114,6 +115,6 @@ fn reports_of_clients_are_known_until_they_expire() {
     table.get(&counter("other", &[]), 0.0);
     let report = table.get(&counter(CLIENT_DROPPED, &[("reason", "refused")]), 0.0);
     assert_eq!(table.reports(), [report.id]);
-    table.expire(0, 1.0);
+    table.expire(0, 1.0, 2.0);
     assert!(table.reports().is_empty());
 }

@@ -234,3 +234,18 @@ fn without_slots_there_is_nothing_to_say() {
     assert_equal(windows.longest(), 3600.0);
     assert_equal(windows.interval(), 10.0);
 }
+
+#[test]
+fn a_slot_of_no_length_that_crosses_a_boundary_is_rolled_up_once() {
+    let mut windows = Windows::new(10.0, &[10.0, 3600.0]);
+    let at = |wall: f64| Instant { wall, monotonic: 50.0 };
+    for (start, end) in [(0.0, 3600.0), (3600.0, 7200.0)] {
+        windows.push(Arc::new(Slot::new(at(start), at(end), Vec::new())));
+        let mut rolled_up = 0;
+        while let Some(due) = windows.due() {
+            windows.finish(due.level, Arc::new(Slot::merge(&due.parts)));
+            rolled_up += 1;
+        }
+        assert!(rolled_up <= 1);
+    }
+}
