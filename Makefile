@@ -17,7 +17,7 @@ help:
 	@echo "make test    the whole test suite; TESTS='tests/wire -k gauge' runs a part of pytest's"
 	@echo "make lint    ruff and the import floors; rustfmt and clippy where there is cargo"
 	@echo "make types   mypy"
-	@echo "make bench   the benchmarks' tables (about five minutes); BENCH=memory runs one topic"
+	@echo "make bench   the benchmarks' tables (about a quarter of an hour); BENCH=native runs one topic"
 	@echo "make docs    write the generated pages of docs/ anew"
 	@echo "make clean   remove .venv and the caches"
 
@@ -33,6 +33,8 @@ lint: .venv/.dev
 	$(BIN)/lint-imports
 	scripts/with-cargo fmt --all --check
 	scripts/with-cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
+	scripts/with-cargo fmt --manifest-path fuzz/Cargo.toml --check
+	scripts/with-cargo clippy --quiet --manifest-path fuzz/Cargo.toml --locked -- -D warnings
 
 types: .venv/.dev
 	$(BIN)/mypy
@@ -45,6 +47,7 @@ docs: .venv/.dev
 
 clean:
 	rm -rf .venv build dist src/*.egg-info src/vitald/_native*.so engine/target
+	rm -rf engine/fuzz/target engine/fuzz/artifacts
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import itertools
 import json
 import shutil
 import tempfile
@@ -11,13 +12,14 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
-from engines import ENGINES, at
+from engines import ENGINES, Socket, at
 
 from vitald.aggregator.api import Api
 from vitald.aggregator.dashboard import Dashboard
 from vitald.aggregator.events import EventLog
 from vitald.aggregator.python_engine import PythonEngine
 from vitald.aggregator.serving import Limits
+from vitald.aggregator.sockets import Address
 from vitald.clock import Instant
 from vitald.status import Status
 
@@ -265,6 +267,30 @@ def until():
 @pytest.fixture
 def response():
     return Response
+
+
+@pytest.fixture
+def bound():
+    """Make bound sockets, each with one that sends to it, and close them."""
+    with contextlib.ExitStack() as stack:
+
+        def new(address, **options):
+            made = Socket(address, **options)
+            stack.callback(made.close)
+            return made
+
+        yield new
+
+
+@pytest.fixture
+def udp(bound):
+    return lambda **options: bound(Address("udp", "127.0.0.1"), **options)
+
+
+@pytest.fixture
+def unixgram(bound, place):
+    paths = (place / f"{number}.sock" for number in itertools.count())
+    return lambda: bound(Address("unixgram", path=str(next(paths))))
 
 
 @pytest.fixture(params=ENGINES)

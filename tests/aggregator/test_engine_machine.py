@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import ceil
 
+import pytest
 from engines import BOUND, ENGINES, LINES, START, ask, assert_balanced, rows_of
 from hypothesis import assume, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from vitald.aggregator.selector import Selector
 from vitald.clock import Instant
@@ -32,12 +33,10 @@ class Slot:
 
 
 class EngineMachine(RuleBasedStateMachine):
-    build = staticmethod(ENGINES["python"])
-
-    def __init__(self):
+    def __init__(self, build):
         super().__init__()
         self.now = Instant(START, 500.0)
-        self.engine = self.build(self.now, interval=1.0, windows=WINDOWS, series_expiry=30.0)
+        self.engine = build(self.now, interval=1.0, windows=WINDOWS, series_expiry=30.0)
         self.sealed = []
         self.open = Slot(self.now)
         self.state = {}  # of every gauge: what a delta applies to
@@ -185,5 +184,9 @@ class EngineMachine(RuleBasedStateMachine):
         slot.samples.append((sample, level))
 
 
-TestEngine = EngineMachine.TestCase
-TestEngine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+@pytest.mark.parametrize("name", ENGINES)
+def test_any_order_of_events_gives_what_the_raw_samples_give(name):
+    run_state_machine_as_test(
+        lambda: EngineMachine(ENGINES[name]),
+        settings=settings(max_examples=100, stateful_step_count=40, deadline=None),
+    )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from engines import START, ask, assert_balanced, at
+import random
 
+import pytest
+from engines import START, ask, assert_balanced, at, rows_of
+from hostile import WINDOWS, Ingest, Tick, story
+
+from vitald.aggregator.selector import Selector
+from vitald.clock import Instant
 from vitald.metric import MetricType
 from vitald.wire.dialect import Dialect
 
@@ -103,9 +108,47 @@ def test_an_interval_does_not_change_after_it_was_sealed(engine):
     assert before == after
 
 
-def test_rows_come_in_batches_of_a_thousand(engine):
-    engine.ingest(b"\n".join(b"a%d:1|c" % i for i in range(2500)))
-    assert [len(batch) for batch in engine.rotate(at(10)).rows()] == [1000, 1000, 500]
+def test_an_interval_that_is_kept_in_a_queue_shows_what_it_was_sealed_with(new_engine):
+    source = random.Random(4)
+    engine = new_engine(interval=1.0, windows=WINDOWS, series_limit=10, series_expiry=30.0)
+    now, kept = at(0), []
+    for step in story(source.choice, 150):
+        if isinstance(step, Ingest):
+            engine.ingest(step.data, label=step.label, cut=step.cut, dialect=step.dialect)
+        elif isinstance(step, Tick):
+            now = Instant(now.wall + step.length + step.jump, now.monotonic + step.length)
+            interval = engine.rotate(now)
+            kept += [(each, shown(each)) for each in (interval, *interval.corrections)]
+    assert len(kept) > 200
+    for interval, before in kept:
+        assert shown(interval) == before
+
+
+def shown(interval):
+    """All that an interval's rows say, as text: a sum may be no number."""
+    rows = [*(row for batch in interval.rows(idle=True) for row in batch), *interval.late]
+    return sorted(
+        repr((row.type, row.name, row.tags, row.count, row.sum, row.min, row.max, row.last))
+        + repr(row.unique or (row.histogram and sorted(dict(row.histogram.positive).items())))
+        for row in rows
+    )
+
+
+def test_rows_come_in_batches_of_at_most_a_thousand(engine):
+    engine.ingest(b"\n".join(b"a%d:1|c\ng%d:1|g" % (i, i) for i in range(2500)))
+    interval = engine.rotate(at(10))
+    answer = engine.query(Selector(names=["a*"]), 10)
+    for source, rows in ((interval, 5000), (answer, 2500)):
+        sizes = [len(batch) for batch in source.rows()]
+        assert (sum(sizes), max(sizes)) == (rows, min(max(sizes), 1000))
+
+
+def test_an_interval_gives_its_rows_as_often_as_it_is_asked(engine):
+    engine.ingest(b"c:1|c\nt:1|ms\ns:x|s\ng:1|g")
+    interval = engine.rotate(at(10))
+    first, second = rows_of(interval), rows_of(interval)
+    assert first.keys() == second.keys()
+    assert len(first) == 4
 
 
 # Limits
@@ -147,6 +190,27 @@ def test_a_series_that_expired_and_came_back_counts_on(new_engine):
     engine.ingest(b"a:1|c\na:1|c\na:1|c")
     engine.rotate(at(4300))
     assert ask(engine, window=10).popitem()[1].sum == 3
+
+
+@pytest.mark.parametrize(("good", "bad"), [(b"1|c", b"x|c"), (b"1|g", b"|g"), (b"x|s", b"\xff|s")])
+def test_bad_values_keep_no_series_alive_and_the_next_good_one_is_its_own(new_engine, good, bad):
+    engine = new_engine(interval=1.0, windows=(1.0, 5.0), series_expiry=5.0)
+    engine.ingest(b"a:%b\na:%b" % (good, good))
+    for tick in range(1, 20):
+        engine.rotate(at(tick))
+        engine.ingest(b"a:%b" % bad)
+    assert engine.ledger().series_active == 0
+    engine.ingest(b"b:%b\na:%b" % (good, good))
+    engine.rotate(at(20))
+    assert {row.name: row.count for row in ask(engine, window=1).values()} == {"a": 1, "b": 1}
+
+
+def test_an_interval_of_bad_values_has_no_row_of_them(engine):
+    engine.ingest(b"c:1|c\ng:1|g\ns:x|s\nt:1|ms")
+    engine.rotate(at(10))
+    engine.ingest(b"c:x|c\ng:x|g\ns:|s\nt:1:x|ms")
+    assert rows_of(engine.rotate(at(20))) == {}
+    assert {row.name: row.count for row in ask(engine, window=10).values()} == {"g": 0}
 
 
 def test_long_spellings_count_like_short_ones(engine):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from math import ceil
+from pathlib import Path
 
+import engines
 import pytest
-from engines import BOUND, START, ask, at, rows_of
+from engines import BOUND, ENGINES, START, ask, at, rows_of
 
 from vitald.aggregator.selector import Selector
 from vitald.errors import UsageError
@@ -128,6 +133,20 @@ def test_a_suspended_machine_makes_one_long_slot(engine):
     assert ask(engine, window=60).popitem()[1].sum == 1
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_seal_before_the_last_one_comes_to_an_end(name):
+    # In a process of its own: what goes on for ever here cannot be stopped, and takes memory.
+    code = (
+        "from engines import ENGINES, at\n"
+        f"engine = ENGINES[{name!r}](at(0))\n"
+        "for seconds in (40, 30, 50):\n"
+        "    engine.ingest(b'a:1|c')\n"
+        "    engine.rotate(at(seconds))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(engines.__file__).parent)}
+    subprocess.run([sys.executable, "-c", code], env=environment, timeout=10, check=True)
+
+
 # Timestamps
 
 
@@ -234,7 +253,8 @@ def test_a_roll_up_is_answered_right_before_while_and_after_it_is_merged(engine)
             if not engine.tidy():
                 break
     assert set(answers) == {251}
-    assert len(answers) > 99 + 16 * 2  # it was asked on the way, too
+    if engine.name == "python":  # which merges bit by bit: it was asked on the way, too
+        assert len(answers) > 99 + 16 * 2
 
 
 def test_a_late_sample_that_meets_a_roll_up_on_its_way_is_counted_once(engine):

@@ -32,6 +32,17 @@ def receiver():
 
 def run(receiver, *options):
     """Return what the generator said it sent, and the datagrams that came."""
+    sent, received = run_from(receiver, *options)
+    return sent, [datagram for datagram, _ in received]
+
+
+def senders(receiver, *options):
+    """Return the addresses that datagrams came from."""
+    _, received = run_from(receiver, *options)
+    return {address for _, address in received}
+
+
+def run_from(receiver, *options):
     address = f"127.0.0.1:{receiver.getsockname()[1]}"
     command = [sys.executable, "-m", "benchmarks.loadgen", address, *options]
     received = []
@@ -39,7 +50,7 @@ def run(receiver, *options):
         while process.poll() is None:
             with contextlib.suppress(TimeoutError):
                 while True:
-                    received.append(receiver.recv(65536))
+                    received.append(receiver.recvfrom(65536))
         return json.loads(process.stdout.read()), received
 
 
@@ -73,3 +84,34 @@ def test_packed_datagrams_are_full_and_have_the_mix(receiver):
     assert sent["lines"] / sent["datagrams"] == pytest.approx(len(lines) / len(received), abs=0.2)
     assert len(lines) / len(received) == pytest.approx(40, abs=1)
     assert shares(lines) == pytest.approx(SHARES, abs=0.02)
+
+
+def test_datagrams_come_from_as_many_sockets_as_asked_for(receiver):
+    options = ("--seconds", "0.5", "--rate", "5000", "--sockets", "5")
+    assert len(senders(receiver, *options)) == 5
+
+
+def test_whole_datagrams_are_the_same_ones(receiver):
+    sent, received = run(receiver, "--seconds", "0.5", "--rate", "5000", "--whole")
+    assert sent["datagrams"] == len(received) + dropped(receiver)
+    assert shares(received) == pytest.approx(SHARES, abs=0.05)
+
+
+def test_tags_and_names_are_passed_on(receiver):
+    options = ("--shape", "packed", "--tagged", "--names", "7")
+    _, received = run(receiver, "--seconds", "0.3", "--rate", "2000", *options)
+    lines = [line for datagram in received for line in datagram.split(b"\n")]
+    assert all(line.count(b"#") == 1 for line in lines)
+    assert len({line.partition(b":")[0] for line in lines}) == 7 * len(SHARES)
+
+
+def test_it_waits_for_a_line_when_told_to(receiver):
+    address = f"127.0.0.1:{receiver.getsockname()[1]}"
+    command = [sys.executable, "-m", "benchmarks.loadgen", address, "--wait", "--seconds", "0.1"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        with pytest.raises(TimeoutError):
+            receiver.recv(65536)
+        output, _ = process.communicate("\n")
+    assert json.loads(output)["datagrams"] > 0

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections import defaultdict
 
+import pytest
 from hypothesis import strategies as st
 
 from vitald.aggregator.python_engine import PythonEngine
 from vitald.aggregator.selector import Selector
+from vitald.aggregator.sockets import bind
 from vitald.clock import Instant
 from vitald.metric import MetricType
 from vitald.wire.parse import Rejected, parse_line
 
 START = 1_700_000_000.0  # a multiple of 10 s, not of 1 m
 ENGINES = {"python": PythonEngine}
+NO_NATIVE = ""
+try:
+    from vitald.aggregator.native_engine import NativeEngine
+except ImportError as error:
+    NO_NATIVE = f"the native engine is not built: {error}"
+    if os.environ.get("VITALD_REQUIRE_SERVERS") == "1":
+        ENGINES["native"] = lambda *_, **__: pytest.fail(NO_NATIVE)
+else:
+    ENGINES["native"] = NativeEngine
 BOUND = 0.0055
 
 LINES = st.sampled_from(
@@ -48,6 +61,23 @@ def assert_balanced(ledger):
     assert ledger.lines == (
         ledger.aggregated + sum(ledger.rejected.values()) + sum(ledger.shed.values())
     )
+
+
+class Socket:
+    """A bound socket, and one that sends to it."""
+
+    def __init__(self, address, **options):
+        self.bound = bind(address, **options)
+        self.sender = socket.socket(self.bound.family, socket.SOCK_DGRAM)
+        self.sender.connect(self.bound.getsockname())
+
+    def send(self, *datagrams):
+        for datagram in datagrams:
+            self.sender.send(datagram)
+
+    def close(self):
+        self.bound.close()
+        self.sender.close()
 
 
 class Oracle:
