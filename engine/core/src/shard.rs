@@ -149,7 +149,9 @@ impl Shard {
 
     /// Cut the lines between `start` and `end`, where a line feed is.
     fn cut(&mut self, shared: &Shared, speech: usize, text: &[u8], start: usize, end: usize) {
-        let offset = |at: usize| u32::try_from(at).expect("buffers are smaller than 4 GiB");
+        assert!(u32::try_from(text.len()).is_ok(), "buffers are smaller than 4 GiB");
+        #[expect(clippy::cast_possible_truncation, reason = "it is in the text")]
+        let offset = |at: usize| at as u32;
         let mut at = start;
         while at < end {
             let marks = scan::marks(text, at);
@@ -240,7 +242,8 @@ impl Shard {
     }
 
     /// Add the values of the lines whose routes lead to a class.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "where the class is known, one branch of four is left")]
     fn add_class(
         &mut self,
         class: Class,
