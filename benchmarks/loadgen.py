@@ -2,10 +2,13 @@
 
     python -m benchmarks.loadgen 127.0.0.1:8125 --shape packed --seconds 5 --cpus 2,3
     python -m benchmarks.loadgen 127.0.0.1:8125 --rate 100000       # datagrams/s, all senders
+    python -m benchmarks.loadgen 127.0.0.1:8125 --shape packed --tagged --names 25000 --sockets 16
 
 Runs one sender thread per CPU of `--cpus`, each pinned, and prints one line of JSON with what it
-sent. Flat out unless `--rate` is given: 2 million datagrams/s per core were seen, several times
-what one core can receive, so the receiver is the bottleneck and the kernel drops the rest.
+sent. A sender takes its `--sockets` in turn: SO_REUSEPORT chooses a reader by address and port of
+the sender, so one socket reaches one reader alone. Flat out unless `--rate` is given: 2 million
+datagrams/s per core were seen, several times what one core can receive, so the receiver is the
+bottleneck and the kernel drops the rest.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ import socket
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from functools import reduce
+from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.sendmmsg import Batch, Sent, can_segment
-from benchmarks.traffic import Message, messages
+from benchmarks.traffic import NAMES, Message, Mix, messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,25 +38,34 @@ PACED_DATAGRAMS = 64
 
 
 class Target(NamedTuple):
-    """Where to send, and for how long at what pace (`rate` datagrams/s per sender, 0: flat out)."""
+    """Where to send, how long, and per sender at what pace and from how many sockets.
+
+    `rate` is in datagrams/s, 0 is flat out.
+    """
 
     host: str
     port: int
     seconds: float
     rate: float = 0.0
+    sockets: int = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     host, _, port = options.address.rpartition(":")
     cpus = [int(cpu) for cpu in options.cpus.split(",")] if options.cpus else [None]
-    target = Target(host.strip("[]"), int(port), options.seconds, options.rate / len(cpus))
-    traffic = messages(options.shape)
+    target = Target(
+        host.strip("[]"), int(port), options.seconds, options.rate / len(cpus), options.sockets
+    )
+    traffic = messages(Mix(options.shape, options.names, options.tagged))
     probe = _socket(target)
-    if not can_segment(probe):
+    if options.whole or not can_segment(probe):
         traffic = [part for message in traffic for part in _cut(message)]
     probe.close()
     batches = _batches(traffic, PACED_DATAGRAMS if options.rate else FLAT_OUT_DATAGRAMS)
+    if options.wait:
+        print("ready", flush=True)
+        sys.stdin.readline()
     started = time.perf_counter()
     sent = _send_from(cpus, batches, target)
     seconds = time.perf_counter() - started
@@ -64,8 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("address", help="HOST:PORT of the receiver")
     parser.add_argument("--shape", choices=("lines", "packed"), default="lines")
+    parser.add_argument("--names", type=int, default=NAMES, help="names of each of the four kinds")
+    parser.add_argument("--tagged", action="store_true", help="three DogStatsD tags on each line")
+    parser.add_argument("--whole", action="store_true", help="datagrams made one by one, not cut")
+    parser.add_argument("--sockets", type=int, default=1, help="source sockets of each sender")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rate", type=float, default=0.0, help="datagrams/s; 0 is flat out")
+    parser.add_argument("--wait", action="store_true", help="say `ready`, begin at a line of input")
     parser.add_argument("--cpus", default="", help="one sender on each of these, such as 2,3")
     return parser
 
@@ -96,11 +115,12 @@ def _send_from(cpus: Sequence[int | None], batches: Sequence[Batch], target: Tar
 
 def _send(batches: Sequence[Batch], target: Target) -> Sent:
     sent = Sent()
-    with _socket(target) as sock:
+    with ExitStack() as stack:
+        sockets = cycle([stack.enter_context(_socket(target)) for _ in range(target.sockets)])
         started = time.perf_counter()
         end = started + target.seconds
         while True:
-            for batch in batches:
+            for batch, sock in zip(batches, sockets, strict=False):
                 now = time.perf_counter()
                 if now >= end:
                     return sent

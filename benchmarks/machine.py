@@ -7,28 +7,32 @@ import platform
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.processes import BenchmarkError
+from vitald.aggregator.engines import choose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Cores(NamedTuple):
-    """One core for the receiver; the load and this program have the others."""
+    """Which cores receive, one for each reader, and which send."""
 
-    receiver: int
-    load: int
-    rest: tuple[int, ...]
+    receivers: Sequence[int]
+    load: Sequence[int]
 
 
-def cores() -> Cores:
-    """Choose cores among those this process may use; raises BenchmarkError below two."""
+def cores(receivers: int = 1, senders: int = 1) -> Cores:
+    """Choose cores among those this process may use; raises BenchmarkError below two.
+
+    Where there are too few, there are fewer senders, then fewer receivers.
+    """
     usable = sorted(os.sched_getaffinity(0))
     if len(usable) < 2:
         raise BenchmarkError("cannot measure throughput: one core for the load and one to receive")
-    # The first core often serves the machine's interrupts.
-    receiver = usable[1]
-    load = usable[2] if len(usable) > 2 else usable[0]
-    return Cores(receiver, load, tuple(cpu for cpu in usable if cpu != receiver))
+    first = min(receivers, len(usable) - 1)
+    return Cores(usable[:first], usable[first:][-senders:])
 
 
 def description() -> list[str]:
@@ -40,7 +44,9 @@ def description() -> list[str]:
         f"kernel     {platform.system()} {platform.release()}",
         f"rmem       default {_sysctl('rmem_default')}, max {_sysctl('rmem_max')} bytes",
         f"Python     {platform.python_implementation()} {platform.python_version()}",
-        f"Node       {_node()}",
+        f"Rust       {_version('rustc')}",
+        f"Node       {_version('node')}",
+        f"engine     {choose('auto', {})}",
         f"load       {os.getloadavg()[0]:.2f} (one-minute average when this began)",
     ]
 
@@ -59,12 +65,9 @@ def _sysctl(name: str) -> str:
         return "unknown"
 
 
-def _node() -> str:
-    path = shutil.which("node")
+def _version(program: str) -> str:
+    path = shutil.which(program)
     if path is None:
         return "none"
-    return (
-        subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
-        .stdout[1:]
-        .strip()
-    )
+    result = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    return result.stdout.removeprefix(program).strip().removeprefix("v") or "none"

@@ -25,7 +25,10 @@ class BenchmarkError(Exception):
 
 
 class Process:
-    """One process (and its children) under test; its output goes to `log`."""
+    """One process (and its children) under test; its output goes to `log`.
+
+    `stdin` and `stdout` are descriptors for the process, if it is to have others.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,8 @@ class Process:
         *,
         cpus: Sequence[int] = (),
         environment: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None,
     ) -> None:
         self._log = log
         self._name = Path(command[0]).name
@@ -42,9 +47,9 @@ class Process:
                 [str(part) for part in command],
                 cwd=ROOT,
                 env={**os.environ, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdin=stdin,
+                stdout=output if stdout is None else stdout,
+                stderr=output,
             )
         self._psutil = psutil.Process(self._popen.pid)
         if cpus:

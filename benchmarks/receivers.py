@@ -1,4 +1,4 @@
-"""The three receivers of the throughput benchmark, behind one face: port, counts, CPU time."""
+"""Receivers under test, behind one face: port, counts, CPU time; `sink.py` has another one."""
 
 from __future__ import annotations
 
@@ -20,21 +20,35 @@ if TYPE_CHECKING:
 
 
 class Counts(NamedTuple):
-    """What a receiver says it has processed; `refused` are lines it did not understand."""
+    """What a receiver says it has processed.
+
+    `refused` are lines it did not understand, `dropped` datagrams that the kernel dropped at its
+    sockets, where it knows.
+    """
 
     datagrams: int
     lines: int
     refused: int = 0
+    dropped: int = 0
 
     def since(self, earlier: Counts) -> Counts:
         return Counts(*(now - then for now, then in zip(self, earlier, strict=True)))
 
 
+class Measured(Protocol):
+    """A process, or several; `benchmarks.processes.Process` has this shape."""
+
+    def cpu_seconds(self) -> float: ...
+    def stop(self) -> None: ...
+
+
 class Receiver(Protocol):
-    """A process that listens on UDP `port` of loopback."""
+    """What listens on UDP `port` of loopback."""
 
     port: int
-    process: Process
+
+    @property
+    def process(self) -> Measured: ...
 
     def counts(self) -> Counts:
         """Return what has been processed since the start; only asked while no load runs."""
@@ -43,8 +57,6 @@ class Receiver(Protocol):
 
 class ReceiveOnly:
     """The loop of `benchmarks.drain`; it does not look into the datagrams, so `lines` is 0."""
-
-    title = "receive only"
 
     def __init__(self, directory: Path, cpus: Sequence[int]) -> None:
         self._log = directory / "drain.log"
@@ -61,8 +73,6 @@ class ReceiveOnly:
 
 class NodeStatsd:
     """The reference server from npm, with a backend that sends nothing, flushing every 10 s."""
-
-    title = "statsd (Node)"
 
     def __init__(self, directory: Path, cpus: Sequence[int]) -> None:
         home = install_node_statsd()
@@ -93,10 +103,12 @@ class NodeStatsd:
             # A flush between the two questions would count an interval twice or not at all.
             if self._flushed() == flushed:
                 break
-        now = [
-            _number(open_interval, rf"'statsd\.{name}': (\d+)")
-            for name in ("packets_received", "metrics_received", "bad_lines_seen")
-        ]
+        now = Counts(
+            *(
+                _number(open_interval, rf"'statsd\.{name}': (\d+)")
+                for name in ("packets_received", "metrics_received", "bad_lines_seen")
+            )
+        )
         return Counts(*(old + new for old, new in zip(flushed, now, strict=True)))
 
     def _flushed(self) -> Counts:
@@ -121,28 +133,41 @@ class NodeStatsd:
 
 
 class Vitald:
-    """`vitald run` as users run it: default checks, windows and interval; the Python engine."""
+    """`vitald run` as users run it: default checks, windows and interval.
 
-    title = "vitald (Python)"
+    `more` are lines that go into the configuration, `readers` the sockets that share the port.
+    """
 
-    def __init__(self, directory: Path, cpus: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        cpus: Sequence[int] = (),
+        *,
+        engine: str = "auto",
+        readers: int = 1,
+        more: str = "",
+    ) -> None:
         self.port = free_port()
         self.control = directory / "control.sock"
         config = directory / "vitald.yaml"
         config.write_text(
-            f"listen: ['udp://127.0.0.1:{self.port}']\nstate_dir: {directory / 'state'}\n"
+            f"listen: [{{url: 'udp://127.0.0.1:{self.port}', readers: {readers}}}]\n"
+            f"state_dir: {directory / 'state'}\nengine: {engine}\n{more}"
         )
         self.process = Process(
             [sys.executable, "-m", "vitald", "--socket", self.control, "run", "-c", config],
             directory / "vitald.log",
             cpus=cpus,
+            environment={"VITALD_ENGINE": engine},
         )
         self.process.wait_until(self._answers)
 
     def counts(self) -> Counts:
         ledger = self.ledger()
         refused = sum(ledger["rejected"].values()) + sum(ledger["shed"].values())
-        return Counts(ledger["datagrams_received"], ledger["aggregated"], refused)
+        # The sidecar's own checks are lines, too, but nobody sent them.
+        lines = ledger["aggregated"] - ledger["internal_lines"]
+        return Counts(ledger["datagrams_received"], lines, refused, ledger["kernel_dropped"])
 
     def ledger(self) -> dict[str, Any]:
         """Ask for the ledger document."""

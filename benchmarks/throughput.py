@@ -6,19 +6,18 @@ what the receiver says it processed, per second of CPU time of its whole process
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from benchmarks import machine
-from benchmarks.processes import ROOT, BenchmarkError
-from benchmarks.receivers import Counts, NodeStatsd, ReceiveOnly, Vitald, install_node_statsd
+from benchmarks.processes import BenchmarkError
+from benchmarks.receivers import NodeStatsd, ReceiveOnly, Vitald, install_node_statsd
+from benchmarks.runs import Load, Run, measure
 from benchmarks.tables import Report, count
+from benchmarks.traffic import Mix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from benchmarks.traffic import Shape
 
     Start = Callable[[Path, Sequence[int]], Receiver]
+
+NODE, VITALD = "statsd (Node)", "vitald (Python)"
 
 RUNS = 3
 # Long enough for the reference server's compiler to settle, and for all series to exist.
@@ -48,22 +49,13 @@ METHOD = (
 )
 
 
-class Rate(NamedTuple):
-    """One run: processed per CPU second, and the share of a core that was used."""
-
-    datagrams: float
-    lines: float
-    busy: float
-    offered: float
-
-
 def reports() -> Iterator[Report]:
     """Measure both shapes; takes about three minutes."""
-    starts: dict[str, Start] = {Vitald.title: Vitald}
+    starts: dict[str, Start] = {VITALD: partial(Vitald, engine="python")}
     notes = []
     try:
         install_node_statsd()
-        starts = {NodeStatsd.title: NodeStatsd, **starts}
+        starts = {NODE: NodeStatsd, **starts}
     except BenchmarkError as error:
         notes.append(f"No comparison: {error}.")
     yield _report("lines", "one line per datagram", starts, notes)
@@ -71,7 +63,7 @@ def reports() -> Iterator[Report]:
 
 
 def _report(shape: Shape, words: str, starts: dict[str, Start], notes: Sequence[str]) -> Report:
-    results: dict[str, list[Rate]] = {title: [] for title in starts}
+    results: dict[str, list[Run]] = {title: [] for title in starts}
     ceiling = _measure(ReceiveOnly, shape, RECEIVE_ONLY_SECONDS)
     for _ in range(RUNS):
         for title, start in starts.items():
@@ -89,82 +81,51 @@ def _report(shape: Shape, words: str, starts: dict[str, Start], notes: Sequence[
         ("receiver", "datagrams/s", "lines/s", "lines/s of the runs", "core busy"),
         [
             *(_row(title, each) for title, each in results.items()),
-            (f"{ReceiveOnly.title} (Python)", count(ceiling.datagrams), "", "", _busy([ceiling])),
+            (
+                "receive only (Python)",
+                count(ceiling.done.datagrams / ceiling.cpu),
+                "",
+                "",
+                _busy([ceiling]),
+            ),
         ],
         [*_verdict(results), *notes],
     )
 
 
-def _verdict(results: dict[str, list[Rate]]) -> Iterator[str]:
+def _verdict(results: dict[str, list[Run]]) -> Iterator[str]:
     medians = {
-        title: statistics.median(run.lines for run in runs) for title, runs in results.items()
+        title: statistics.median(run.done.lines / run.cpu for run in runs)
+        for title, runs in results.items()
     }
-    if NodeStatsd.title in medians:
-        ratio = medians[Vitald.title] / medians[NodeStatsd.title]
+    if NODE in medians:
+        ratio = medians[VITALD] / medians[NODE]
         yield f"vitald / statsd (Node): {ratio:.2f} x (goal: at least {GOAL} x)."
     if any(run.busy < NEARLY_ALL for runs in results.values() for run in runs):
         yield "Something else used the receiver's core: repeat this on a quiet machine."
 
 
-def _row(title: str, runs: Sequence[Rate]) -> tuple[str, ...]:
-    lines = [run.lines for run in runs]
+def _row(title: str, runs: Sequence[Run]) -> tuple[str, ...]:
+    lines = [run.done.lines / run.cpu for run in runs]
     return (
         title,
-        count(statistics.median(run.datagrams for run in runs)),
+        count(statistics.median(run.done.datagrams / run.cpu for run in runs)),
         count(statistics.median(lines)),
         f"[{count(min(lines))} to {count(max(lines))}]",
         _busy(runs),
     )
 
 
-def _busy(runs: Sequence[Rate]) -> str:
+def _busy(runs: Sequence[Run]) -> str:
     return f"{statistics.median(run.busy for run in runs):.0%}"
 
 
-def _measure(start: Start, shape: Shape, seconds: float) -> Rate:
+def _measure(start: Start, shape: Shape, seconds: float) -> Run:
     cores = machine.cores()
     with tempfile.TemporaryDirectory(prefix="vitald-bench-") as directory:
-        receiver = start(Path(directory), [cores.receiver])
+        receiver = start(Path(directory), cores.receivers)
         try:
-            _load(receiver, shape, WARM_SECONDS, cores.load)
-            before, cpu_before = _settled(receiver), receiver.process.cpu_seconds()
-            sent = _load(receiver, shape, seconds, cores.load)
-            done = _settled(receiver).since(before)
-            cpu = receiver.process.cpu_seconds() - cpu_before
+            load = Load(Mix(shape), cores.load)
+            return measure(receiver, load, warm=WARM_SECONDS, seconds=seconds)
         finally:
             receiver.process.stop()
-    _check(start, shape, done, sent)
-    offered = sent["datagrams"] / sent["seconds"]
-    return Rate(done.datagrams / cpu, done.lines / cpu, cpu / sent["seconds"], offered)
-
-
-def _load(receiver: Receiver, shape: Shape, seconds: float, cpu: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.loadgen", f"127.0.0.1:{receiver.port}"]
-    command += ["--shape", shape, "--seconds", str(seconds), "--cpus", str(cpu)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise BenchmarkError(f"cannot send the load: {result.stderr.strip()}")
-    sent: dict[str, float] = json.loads(result.stdout)
-    return sent
-
-
-def _settled(receiver: Receiver) -> Counts:
-    """Return the counts once they stand still: what is in the receive buffer counts too."""
-    counts = receiver.counts()
-    while True:
-        time.sleep(0.2)
-        now = receiver.counts()
-        if now == counts:
-            return now
-        counts = now
-
-
-def _check(start: Start, shape: Shape, done: Counts, sent: dict[str, float]) -> None:
-    """Refuse numbers that cannot be true."""
-    if done.refused:
-        raise BenchmarkError(f"cannot trust the run: {done.refused} lines were not understood")
-    if not done.datagrams or done.datagrams > sent["datagrams"]:
-        raise BenchmarkError(f"cannot trust the run: sent {sent}, processed {done}")
-    expected = sent["lines"] / sent["datagrams"]
-    if start is not ReceiveOnly and abs(done.lines / done.datagrams / expected - 1) > 0.02:
-        raise BenchmarkError(f"cannot trust the {shape} run: lines are missing from {done}")
