@@ -328,7 +328,10 @@ impl Open {
 
     /// Add a number at a place, `1 / rate` times; a gauge is moved by a delta.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "where the class is known, one branch of four is left")]
+    #[expect(
+        clippy::inline_always,
+        reason = "where the class is known, one branch of four is left"
+    )]
     pub fn add(&mut self, class: Class, place: u32, value: f64, rate: f64, is_delta: bool) {
         let place = place as usize;
         match class {

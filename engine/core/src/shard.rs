@@ -243,7 +243,10 @@ impl Shard {
 
     /// Add the values of the lines whose routes lead to a class.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "where the class is known, one branch of four is left")]
+    #[expect(
+        clippy::inline_always,
+        reason = "where the class is known, one branch of four is left"
+    )]
     fn add_class(
         &mut self,
         class: Class,
