@@ -27,6 +27,7 @@ pub mod shared;
 pub mod sketch;
 pub mod slot;
 pub mod spelling;
+pub mod spread;
 pub mod sys;
 pub mod table;
 pub mod values;

@@ -3,11 +3,11 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::key::KeyRef;
 use crate::keys::Keys;
 use crate::metric::{Id, MetricType};
+use crate::spread::Spread;
 
 const NONE: Id = Id::MAX;
 
@@ -28,7 +28,7 @@ struct Link {
 #[derive(Default)]
 pub struct Names {
     hasher: RandomState,
-    table: HashTable<Name>,
+    table: Spread<Name>,
     links: Vec<Link>,
 }
 

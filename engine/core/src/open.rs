@@ -4,16 +4,14 @@
 //! refused leaves one. A series may have two places, when it has several spellings; sealing merges
 //! them. A gauge has one place only, because its values have an order.
 
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
-
-use foldhash::fast::RandomState;
 
 use crate::cardinality::Members;
 use crate::cells::{Cell, CounterCell, GaugeCell};
 use crate::metric::{Class, Id};
 use crate::sketch::{Indexer, Sketch, Total};
+use crate::spread::Spread;
 
 /// Buckets that wait until they are added to a histogram together.
 const WAITING: usize = 14;
@@ -268,7 +266,7 @@ pub struct Open {
     /// Of what is added next: larger than before, over all shards.
     pub stamp: u64,
     form: Arc<Form>,
-    places: HashMap<Id, u32, RandomState>,
+    places: Spread<(Id, u32)>,
 }
 
 impl Open {
@@ -282,23 +280,29 @@ impl Open {
             sets: Vec::new(),
             stamp: 0,
             form,
-            places: HashMap::default(),
+            places: Spread::default(),
         }
     }
 
-    /// An empty slot of the same form.
+    /// An empty slot of the same form, with room for as much.
     #[must_use]
     pub fn successor(&self) -> Self {
-        Self::new(Arc::clone(&self.form))
+        Self {
+            counters: Vec::with_capacity(self.counters.len()),
+            gauges: Vec::with_capacity(self.gauges.len()),
+            samples: Vec::with_capacity(self.samples.len()),
+            sets: Vec::with_capacity(self.sets.len()),
+            ..Self::new(Arc::clone(&self.form))
+        }
     }
 
     /// The place of a series, new if need be.
     pub fn place(&mut self, id: Id, class: Class) -> u32 {
-        if let Some(&place) = self.places.get(&id) {
+        if let Some(place) = self.find(id) {
             return place;
         }
         let place = self.push(id, class);
-        self.places.insert(id, place);
+        self.places.insert_unique(hash(id), (id, place), |&(id, _)| hash(id));
         place
     }
 
@@ -310,7 +314,7 @@ impl Open {
     /// Whether a gauge was sampled.
     #[must_use]
     pub fn has_gauge(&self, id: Id) -> bool {
-        let gauge = self.places.get(&id).and_then(|&place| self.gauges.get(place as usize));
+        let gauge = self.find(id).and_then(|place| self.gauges.get(place as usize));
         gauge.is_some_and(|gauge| gauge.id == id && !gauge.is_empty())
     }
 
@@ -373,6 +377,10 @@ impl Open {
         self.places.clear();
     }
 
+    fn find(&self, id: Id) -> Option<u32> {
+        self.places.find(hash(id), |&(known, _)| known == id).map(|&(_, place)| place)
+    }
+
     fn push(&mut self, id: Id, class: Class) -> u32 {
         match class {
             Class::Counter => push(&mut self.counters, OpenCounter::new(id)),
@@ -387,4 +395,9 @@ fn push<T>(column: &mut Vec<T>, accumulator: T) -> u32 {
     let place = u32::try_from(column.len()).expect("there are fewer places than ids");
     column.push(accumulator);
     place
+}
+
+/// Ids are ours, not a sender's: it is enough to spread them (Knuth's multiplicative hashing).
+fn hash(id: Id) -> u64 {
+    u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
 }

@@ -46,7 +46,8 @@ pub struct Shard {
     /// Where its lines went.
     pub accounts: Accounts,
     open: Open,
-    spare: Open,
+    /// The memory of the slot before the open one.
+    spare: Option<Open>,
     /// The number of the open slot; routes know their places by it.
     epoch: u32,
     /// When the open slot began, in monotonic seconds.
@@ -64,7 +65,7 @@ impl Shard {
         Self {
             accounts: Accounts::default(),
             open: Open::new(Arc::clone(form)),
-            spare: Open::new(Arc::clone(form)),
+            spare: None,
             epoch: 1,
             opened,
             routes: Vec::new(),
@@ -79,8 +80,8 @@ impl Shard {
     pub fn swap(&mut self, opened: f64, turn_every: u32) -> (Open, Vec<Generation>) {
         self.epoch += 1;
         self.opened = opened;
-        std::mem::swap(&mut self.open, &mut self.spare);
-        let sampled = std::mem::replace(&mut self.spare, self.open.successor());
+        let fresh = self.spare.take().unwrap_or_else(|| self.open.successor());
+        let sampled = std::mem::replace(&mut self.open, fresh);
         let is_time = self.epoch.is_multiple_of(turn_every);
         let turned = |(_, routes): &mut (Dialect, Routes)| is_time.then(|| routes.turn());
         (sampled, self.routes.iter_mut().filter_map(turned).collect())
@@ -88,7 +89,7 @@ impl Shard {
 
     /// Give back the memory of a slot that was sealed.
     pub fn give_back(&mut self, cleared: Open) {
-        self.spare = cleared;
+        self.spare = Some(cleared);
     }
 
     /// Count timestamped samples now that no slot holds.

@@ -5,12 +5,12 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::key::{Key, KeyRef, KeyWriter};
 use crate::keys::Keys;
 use crate::metric::{Class, Id, MetricType, PAGE, id_of, page_of, place_of};
 use crate::names::Names;
+use crate::spread::Spread;
 
 /// Where lines go whose name is unknown when there is no room for another series.
 pub const OVERFLOW_NAME: &str = "vitald.overflow";
@@ -50,7 +50,7 @@ pub struct SeriesTable {
     limit: usize,
     expiry: f64,
     hasher: RandomState,
-    ids: HashTable<Id>,
+    ids: Spread<Id>,
     names: Names,
     keys: Keys,
     records: Vec<[Record; PAGE]>,
@@ -69,7 +69,7 @@ impl SeriesTable {
             limit,
             expiry,
             hasher: RandomState::default(),
-            ids: HashTable::new(),
+            ids: Spread::default(),
             names: Names::default(),
             keys: Keys::default(),
             records: Vec::new(),
