@@ -7,6 +7,7 @@ this package is in pyproject.toml.
 from __future__ import annotations
 
 import os
+import sysconfig
 from pathlib import Path
 
 from setuptools import setup
@@ -19,6 +20,12 @@ ABI = "cp310"
 choice = os.environ.get("VITALD_BUILD_NATIVE", "auto")
 if choice not in {"auto", "yes", "no"}:
     raise SystemExit(f"cannot build vitald: VITALD_BUILD_NATIVE={choice} is not auto, yes or no")
+
+# No stable ABI is one for free-threaded builds so far, and the binding is made for that ABI.
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if choice == "yes":
+        raise SystemExit("cannot build the native engine: this Python is a free-threaded build")
+    choice = "no"
 
 engine = RustExtension(
     "vitald._native",
@@ -51,5 +58,5 @@ class Wheel(bdist_wheel):
 setup(
     rust_extensions=[] if choice == "no" else [engine],
     cmdclass={"bdist_wheel": Wheel, "build_rust": Build},
-    options={"bdist_wheel": {"py_limited_api": ABI}},
+    options={} if choice == "no" else {"bdist_wheel": {"py_limited_api": ABI}},
 )

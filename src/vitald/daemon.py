@@ -87,7 +87,11 @@ async def _serve(loaded: Loaded, socket: Path | None) -> int:
     try:
         await stop.wait()
     finally:
-        await sidecar.stop()
+        try:
+            await sidecar.stop()
+        except Exception:
+            log.critical("cannot stop in order", exc_info=True)
+            sidecar.failed.append("stop")
         # The event loop gives its signals back when it closes; one that comes after that would kill
         # a process which has ended well.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, *_STOP_SIGNALS})
@@ -205,7 +209,7 @@ class Sidecar:
             listener = listener_of(listen, config, self.engine)
             self.listeners.append(listener)
             stack.callback(listener.close)
-        stack.callback(self.flusher.flush)
+        stack.push_async_callback(self._flush_at_last)
         for listener in self.listeners:
             await listener.start()
             stack.push_async_callback(listener.stop)
@@ -328,6 +332,10 @@ class Sidecar:
             await asyncio.wait({task})
 
         self._stack.push_async_callback(cancel)
+
+    async def _flush_at_last(self) -> None:
+        if not await self.flusher.finish(self.config.shutdown_timeout):
+            self.hung.append("flusher")
 
     async def _stop_checks(self) -> None:
         self.hung += await self.scheduler.stop()

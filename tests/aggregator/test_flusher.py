@@ -77,12 +77,12 @@ async def test_a_held_event_loop_shows_as_lag():
     assert flusher.lag == pytest.approx(0.4)
 
 
-def test_flushing_at_once_seals_a_shorter_interval():
+async def test_the_last_flush_seals_a_shorter_interval():
     time = FakeTime(1000.0)
     sealed = []
     flusher = Flusher(PythonEngine(time.now()), sealed.append, interval=INTERVAL, clock=time)
     time.wall, time.monotonic = time.wall + 4, time.monotonic + 4
-    flusher.flush()
+    assert await flusher.finish(20)
     assert [(each.start, each.end, each.seconds) for each in sealed] == [(1000, 1004, 4)]
 
 
@@ -138,9 +138,8 @@ async def test_what_was_being_sealed_at_the_stop_is_delivered_first_and_once():
     with pytest.raises(asyncio.CancelledError):
         await running
     engine.gate.set()
-    flusher.flush()
+    assert await flusher.finish(20)
     assert sealed == [1010, 1010]
-    assert engine.threads[-1] is threading.main_thread()
     assert len(engine.threads) == 2
 
 
@@ -151,5 +150,32 @@ async def test_a_rotation_that_fails_ends_the_run_and_not_the_last_flush():
     with pytest.raises(RuntimeError, match="broken"):
         await flusher.run()
     engine.error = None
-    flusher.flush()
+    assert await flusher.finish(20)
     assert sealed == [1010]
+
+
+async def test_a_rotation_that_hangs_is_not_waited_for_at_the_stop():
+    engine = ThreadsafeEngine()
+    flusher, sealed = threaded(engine)
+    assert not await flusher.finish(0.01)
+    assert not await flusher.finish(0.01)
+    assert (sealed, len(engine.threads)) == ([], 1)
+    engine.gate.set()
+    assert await flusher.finish(20)
+    assert sealed == [1003.7, 1003.7]
+
+
+async def test_where_there_can_be_no_other_thread_the_loop_seals(monkeypatch, caplog):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    engine = ThreadsafeEngine()
+    engine.gate.set()
+    flusher, sealed = threaded(engine)
+    with pytest.raises(StopError):
+        await flusher.run()
+    assert await flusher.finish(20)
+    assert sealed == [1010, 1010]
+    assert set(engine.threads) == {threading.main_thread()}
+    assert "cannot seal in a thread: can't start new thread" in caplog.text

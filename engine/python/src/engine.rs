@@ -10,9 +10,12 @@ use vitald_core::metric::Instant;
 use vitald_core::selector::Selector;
 use vitald_core::sys;
 
+use crate::gil::{locked, unlocked};
 use crate::rows::{Answer, Interval};
-use crate::unlocked::unlocked;
 use crate::{convert, ledger};
+
+/// Lines of so many bytes take longer than getting the GIL back.
+const WORTH_THE_GIL: usize = 1 << 16;
 
 create_exception!(
     vitald._native,
@@ -80,7 +83,13 @@ impl Engine {
         dialect: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let dialect = convert::dialect(dialect)?;
-        unlocked(py, "take lines", || self.0.ingest(data, label, cut, &dialect))
+        let ingest = || self.0.ingest(data, label, cut, &dialect);
+        // To get the GIL back takes milliseconds when another thread is busy with Python.
+        if data.len() < WORTH_THE_GIL {
+            locked("take lines", ingest)
+        } else {
+            unlocked(py, "take lines", ingest)
+        }
     }
 
     fn rotate(&self, py: Python<'_>, now: (f64, f64)) -> PyResult<Interval> {

@@ -9,10 +9,10 @@
 
 mod convert;
 mod engine;
+mod gil;
 mod histogram;
 mod ledger;
 mod rows;
-mod unlocked;
 
 use pyo3::prelude::*;
 

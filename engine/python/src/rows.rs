@@ -8,7 +8,7 @@ use pyo3::types::{PyList, PySlice};
 use vitald_core::rows as core;
 
 use crate::convert;
-use crate::unlocked::unlocked;
+use crate::gil::unlocked;
 
 /// One sealed flush interval; see `vitald.aggregator.interval.Interval`.
 #[pyclass(frozen, module = "vitald._native")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from vitald.aggregator.engine import Engine
     from vitald.aggregator.interval import Interval
     from vitald.clock import Clock, Instant
+
+log = logging.getLogger(__name__)
 
 # A seal this close behind its boundary carries the boundary's label.
 _SNAP = 0.5
@@ -55,19 +58,21 @@ class Flusher:
             while 0 < (left := boundary - self._clock.now().wall) <= self._interval:
                 await self._sleep(left)
             self.lag = max(0.0, -left) if abs(left) < self._interval else 0.0
-            if self._engine.threadsafe:
-                await self._flush_in_thread(boundary)
-            else:
-                self.flush(boundary)
+            await self._seal(boundary)
             for _ in iter(self._engine.tidy, False):
                 await asyncio.sleep(0)
 
-    def flush(self, boundary: float | None = None) -> None:
-        """Seal now and deliver; before that, deliver what a cancelled `run` was sealing."""
-        self._deliver_sealed()
-        self._deliver(self._engine.rotate(self._now(boundary)))
+    async def finish(self, patience: float) -> bool:
+        """Deliver what a cancelled `run` was sealing, then seal what is open and deliver that.
 
-    async def _flush_in_thread(self, boundary: float) -> None:
+        Says whether each came to an end within `patience` seconds.
+        """
+        if self._sealing is not None and not await self._deliver_sealed(patience):
+            return False
+        return await self._seal(None, patience)
+
+    async def _seal(self, boundary: float | None, patience: float | None = None) -> bool:
+        """Seal now and deliver; say whether that came to an end within `patience` seconds."""
         now = self._now(boundary)
         sealing: Future[Interval] = Future()
 
@@ -77,18 +82,25 @@ class Flusher:
             except BaseException as error:
                 sealing.set_exception(error)
 
+        if not (self._engine.threadsafe and _start(rotate)):
+            rotate()
         self._sealing = sealing
-        threading.Thread(target=rotate, name="vitald-rotate", daemon=True).start()
-        done = asyncio.wrap_future(sealing)
-        done.add_done_callback(lambda done: done.exception())  # `_deliver_sealed` raises it
-        await asyncio.wait({done})
-        self._deliver_sealed()
+        return await self._deliver_sealed(patience)
 
-    def _deliver_sealed(self) -> None:
-        """Deliver what a thread has sealed, once; wait for it if need be."""
-        sealing, self._sealing = self._sealing, None
-        if sealing is not None:
-            self._deliver(sealing.result())
+    async def _deliver_sealed(self, patience: float | None) -> bool:
+        """Deliver what is being sealed, once; say whether it was sealed within `patience`."""
+        sealing = self._sealing
+        if sealing is None:
+            return True
+        if not sealing.done():
+            done = asyncio.wrap_future(sealing)
+            done.add_done_callback(lambda done: done.exception())  # raised below, if need be
+            await asyncio.wait({done}, timeout=patience)
+        if not sealing.done():
+            return False
+        self._sealing = None
+        self._deliver(sealing.result())
+        return True
 
     def _now(self, boundary: float | None) -> Instant:
         now = self._clock.now()
@@ -99,3 +111,13 @@ class Flusher:
     def _next_boundary(self) -> float:
         now: Instant = self._clock.now()
         return (now.wall // self._interval + 1) * self._interval
+
+
+def _start(rotate: Callable[[], None]) -> bool:
+    """Run `rotate` in a thread of its own; say whether there could be one."""
+    try:
+        threading.Thread(target=rotate, name="vitald-rotate").start()
+    except RuntimeError as error:
+        log.warning("cannot seal in a thread: %s: the event loop waits meanwhile", error)
+        return False
+    return True

@@ -157,7 +157,9 @@ def engine(config: Config | None, stats: Document) -> list[Finding]:
 
         chosen = choose(config.engine if config is not None else "auto")
     except VitaldError as error:
-        return [Finding(subject, BROKEN, str(error), _NATIVE_CURE)]
+        is_missing = "native engine" in str(error)
+        cure = _NATIVE_CURE if is_missing else "set the variable to one of these, or unset it"
+        return [Finding(subject, BROKEN, str(error), cure)]
     cure = _NATIVE_CURE if "native" in chosen.reason else ""
     return [Finding(subject, FINE, str(chosen), cure)]
 
