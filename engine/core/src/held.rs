@@ -1,13 +1,11 @@
 //! What gauges hold: their last value when a slot was last sealed, and when that was written.
-//!
-//! In pages behind `Arc`s, like keys: a snapshot costs one reference count a page.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use crate::metric::{Id, PAGE, page_of, place_of};
+use crate::pages::Pages;
 
 /// One gauge's last value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,29 +16,29 @@ pub struct Value {
     pub at: f64,
 }
 
-type Page = [Option<Value>; PAGE];
+#[derive(Clone)]
+struct Page([Option<Value>; PAGE]);
 
 /// The values of all gauges that were ever sealed.
 #[derive(Clone, Default)]
-pub struct Held {
-    pages: Vec<Option<Arc<Page>>>,
-}
+pub struct Held(Pages<Option<Box<Page>>>);
 
 impl Held {
     /// What a gauge holds, if a slot with it was sealed.
     #[must_use]
     pub fn get(&self, id: Id) -> Option<Value> {
-        self.pages.get(page_of(id) as usize)?.as_ref()?[usize::from(place_of(id))]
+        let page = self.0.get(page_of(id))?;
+        page.as_ref().as_ref()?.0[usize::from(place_of(id))]
     }
 
     /// Replace what a gauge holds; nothing, when it is forgotten.
     pub fn set(&mut self, id: Id, value: Option<Value>) {
-        let page = page_of(id) as usize;
-        if self.pages.len() <= page {
-            self.pages.resize(page + 1, None);
+        while self.0.len() <= page_of(id) as usize {
+            self.0.push(None);
         }
-        let page = self.pages[page].get_or_insert_with(|| Arc::new([None; PAGE]));
-        Arc::make_mut(page)[usize::from(place_of(id))] = value;
+        let page = self.0.get_mut(page_of(id)).expect("it was added");
+        let page = page.get_or_insert_with(|| Box::new(Page([None; PAGE])));
+        page.0[usize::from(place_of(id))] = value;
     }
 }
 

@@ -1,13 +1,13 @@
 //! The keys of all series, in pages.
 //!
-//! Pages are behind `Arc`s, so that a snapshot of all keys costs one reference count a page, and
-//! rows can be made from it without any lock. The keys of a page are one piece of memory, so that
+//! Rows are made from a snapshot of them, without any lock. The keys of a page are one piece of memory, so that
 //! going through all of them is as fast as reading.
 
 use std::sync::Arc;
 
 use crate::key::KeyRef;
 use crate::metric::{Class, Id, PAGE, page_of, place_of};
+use crate::pages::Pages;
 
 /// The keys of one page.
 #[derive(Clone)]
@@ -65,13 +65,13 @@ impl KeyPage {
 
 /// All keys at one moment, by page.
 #[derive(Clone, Default)]
-pub struct Keys(Vec<Arc<KeyPage>>);
+pub struct Keys(Pages<KeyPage>);
 
 impl Keys {
     /// The page of that number.
     #[must_use]
     pub fn page(&self, page: u32) -> Option<&Arc<KeyPage>> {
-        self.0.get(page as usize)
+        self.0.get(page)
     }
 
     /// The key of a series.
@@ -88,12 +88,13 @@ impl Keys {
 
     /// Replace the key of a series; its page must be there.
     pub fn set(&mut self, id: Id, key: Option<KeyRef<'_>>) {
-        Arc::make_mut(&mut self.0[page_of(id) as usize]).set(place_of(id), key);
+        let page = self.0.get_mut(page_of(id)).expect("it was added");
+        page.set(place_of(id), key);
     }
 
     /// Append a page, and return its number.
     pub fn add_page(&mut self, class: Class) -> u32 {
-        self.0.push(Arc::new(KeyPage::new(class)));
+        self.0.push(KeyPage::new(class));
         self.pages() - 1
     }
 }
@@ -123,7 +124,8 @@ mod tests {
                 assert_eq!(keys.get(place.into()), (!is_gone).then_some(expected.get()));
             }
         }
-        let used: usize = keys.0[0].places.iter().map(|&(_, length)| length as usize).sum();
-        assert!(keys.0[0].bytes.capacity() < 3 * used);
+        let used: usize =
+            keys.page(0).unwrap().places.iter().map(|&(_, length)| length as usize).sum();
+        assert!(keys.page(0).unwrap().bytes.capacity() < 3 * used);
     }
 }

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod metric;
 pub mod names;
 pub mod open;
+pub mod pages;
 pub mod past;
 pub mod reader;
 pub mod routes;
