@@ -135,7 +135,8 @@ class NodeStatsd:
 class Vitald:
     """`vitald run` as users run it: default checks, windows and interval.
 
-    `more` are lines that go into the configuration, `readers` the sockets that share the port.
+    `more` are lines that go into the configuration, `readers` the sockets that share the port,
+    `buffer` their receive buffer in bytes if it is not the default.
     """
 
     def __init__(
@@ -145,13 +146,15 @@ class Vitald:
         *,
         engine: str = "auto",
         readers: int = 1,
+        buffer: int | None = None,
         more: str = "",
     ) -> None:
         self.port = free_port()
         self.control = directory / "control.sock"
         config = directory / "vitald.yaml"
         config.write_text(
-            f"listen: [{{url: 'udp://127.0.0.1:{self.port}', readers: {readers}}}]\n"
+            f"listen: [{{url: 'udp://127.0.0.1:{self.port}', readers: {readers}"
+            f"{'' if buffer is None else f', receive_buffer: {buffer}'}}}]\n"
             f"state_dir: {directory / 'state'}\nengine: {engine}\n{more}"
         )
         self.process = Process(

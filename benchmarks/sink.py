@@ -43,11 +43,14 @@ class Processes:
 
 
 class BareSinks:
-    """One bare sink on each of `cpus`."""
+    """One bare sink on each of `cpus`; `buffer` is in bytes, 0 is the kernel's default."""
 
-    def __init__(self, directory: Path, cpus: Sequence[int]) -> None:
+    def __init__(
+        self, directory: Path, cpus: Sequence[int], *, buffer: int = RECEIVE_BUFFER
+    ) -> None:
         program = build("bare_sink")
         self.port = 0
+        self._buffer = buffer
         self.process = Processes()
         for cpu in cpus:
             self._start(program, directory / f"sink-{cpu}.log", cpu)
@@ -56,7 +59,7 @@ class BareSinks:
         questions, answers = socket.socketpair()
         questions.settimeout(10)
         address = Address("udp", "127.0.0.1", self.port)
-        with answers, bind(address, receive_buffer=RECEIVE_BUFFER, share=True) as sock:
+        with answers, bind(address, receive_buffer=self._buffer, share=True) as sock:
             self.port = sock.getsockname()[1]
             self.process.members.append(
                 Process([program], log, cpus=[cpu], stdin=sock.fileno(), stdout=answers.fileno())
