@@ -34,9 +34,9 @@ METHOD = (
     "again, and a coroutine sleeps for 1 ms again and again. Shown: how long a seal took until the "
     "interval was delivered; the longest call and the longest delay of the coroutine in any seal, "
     "and for scale the same while nothing was sealed (both wait for the interpreter's lock and "
-    "for a core as well: there are more busy threads than cores). Then questions over the last {window:g} s, "
-    "median and slowest, until the last `Row` was there in Python; and the same questions to the "
-    "engine alone, until the last row was there in Rust."
+    "for a core as well: there are more busy threads than cores). Then questions over the last "
+    "{window:g} s, median and slowest, until the last `Row` was there in Python; and the same "
+    "questions to the engine alone, until the last row was there in Rust."
 )
 
 
