@@ -12,6 +12,9 @@ use crate::past::Past;
 use crate::routes::Generation;
 use crate::table::SeriesTable;
 
+/// Generations of routes that may wait to be freed.
+const MOST_DISCARDED: usize = 4;
+
 /// See above.
 pub struct Shared {
     /// What new accumulators look like.
@@ -56,9 +59,13 @@ impl Shared {
         locked(&self.extended)
     }
 
-    /// Leave it to the next seal to free what takes long to free.
+    /// Leave it to the next seal to free what takes long to free, unless too much waits for that: a
+    /// sender who never repeats a spelling pays for it.
     pub fn discard(&self, routes: Generation) {
-        locked(&self.discarded).push(routes);
+        let mut discarded = locked(&self.discarded);
+        if discarded.len() < MOST_DISCARDED {
+            discarded.push(routes);
+        }
     }
 
     /// Free what was discarded.

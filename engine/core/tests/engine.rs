@@ -235,3 +235,22 @@ fn dropping_the_engine_ends_its_readers() {
     drop(engine);
     assert!(sender.send(b"a:1|c").is_err());
 }
+
+#[test]
+fn a_sender_who_never_repeats_a_spelling_is_counted_to_the_last_line() {
+    let settings = Settings {
+        interval: 10.0,
+        windows: vec![10.0],
+        series_limit: 10,
+        series_expiry: 3600.0,
+        set_exact_limit: 1000,
+        histogram_scale: 6,
+    };
+    let engine = Engine::new(at(0.0), &settings);
+    // Some twenty generations of routes, all to one series.
+    for number in 0..21_000 {
+        ingest(&engine, &format!("a:1|c|c:container-{number}\na:1|c|c:container-{number}"));
+    }
+    assert_eq!(engine.ledger().aggregated, 42_000);
+    assert_eq!(sum(&rows(&engine.rotate(at(10.0))), "a"), 42_000.0);
+}
