@@ -129,6 +129,15 @@ def test_what_clients_say_they_dropped_is_added_up_by_reason(engine):
     assert engine.ledger().client_reported == {"dropped_buffer_full": 10, "dropped_refused": 2}
 
 
+def test_the_reasons_that_clients_choose_are_bounded_and_only_counters_report(engine):
+    lines = [b"vitald.client.dropped:1|c|#reason:r%d" % number for number in range(500)]
+    engine.ingest(b"\n".join([*lines, b"vitald.client.dropped:7|g"]))
+    engine.rotate(at(10))
+    reported = engine.ledger().client_reported
+    assert sum(reported.values()) == 500
+    assert len(reported) <= 101
+
+
 def test_more_lines_than_may_wait_are_counted_to_the_last_one(engine):
     hot = b"\n".join([b"hot:1|c"] * 5000)
     mixed = b"\n".join(b"a%d:1|c\ng%d:1|g\ng%d:+1|g" % (i, i, i) for i in range(1000))

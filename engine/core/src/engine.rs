@@ -47,6 +47,12 @@ pub struct Settings {
     pub histogram_scale: i32,
 }
 
+/// Late samples that are put into the past before anybody else gets a turn.
+const TOGETHER: usize = 64;
+
+/// Reasons for which clients say that they dropped something; they choose them.
+const MOST_REASONS: usize = 100;
+
 /// Memory for the text of one `ingest` that is kept for the next.
 const MOST_KEPT: usize = 1 << 20;
 
@@ -286,6 +292,8 @@ impl Engine {
                 Some(reason) if !reason.is_empty() => format!("dropped_{reason}"),
                 _ => "dropped".to_owned(),
             };
+            let is_known = reported.contains_key(&entry) || reported.len() < MOST_REASONS;
+            let entry = if is_known { entry } else { "dropped".to_owned() };
             *reported.entry(entry).or_insert(0.0) += row.sum;
         }
     }
@@ -297,7 +305,11 @@ impl Engine {
             .into_iter()
             .map(|(slot, ids)| Interval::new(&slot, keys, held, Some(ids)))
             .collect();
-        let row = |(id, cell)| Some(Row::new(keys.page(page_of(id))?, place_of(id), cell));
+        let row = |(id, cell)| {
+            let page = keys.page(page_of(id))?;
+            page.get(place_of(id))?;
+            Some(Row::new(page, place_of(id), cell))
+        };
         interval.late = found.late.into_iter().filter_map(row).collect();
     }
 
@@ -332,9 +344,15 @@ impl Engine {
 
     /// Count timestamped samples that waited for the seal now, when no slot holds them.
     fn add_leftovers(&self) {
-        let leftovers = self.shared.past().end();
-        if !leftovers.is_empty() {
-            locked(&self.own).shard.add_late(&self.shared, leftovers);
+        let mut pending = self.shared.past().end().into_iter().peekable();
+        while pending.peek().is_some() {
+            let leftovers: Vec<_> = {
+                let mut past = self.shared.past();
+                pending.by_ref().take(TOGETHER).filter_map(|late| past.put(late)).collect()
+            };
+            if !leftovers.is_empty() {
+                locked(&self.own).shard.add_late(&self.shared, leftovers);
+            }
         }
     }
 }

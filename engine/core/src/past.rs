@@ -134,8 +134,11 @@ impl Past {
         if late.is_signed {
             return Placed::Late;
         }
-        if self.is_sealing && self.pending.len() < MOST_PENDING {
+        if self.is_sealing {
             // The slot that it belongs to may be the one that is being made.
+            if self.pending.len() >= MOST_PENDING {
+                return Placed::Late;
+            }
             self.pending.push(late);
             return Placed::Past;
         }
@@ -154,11 +157,10 @@ impl Past {
         self.bases.settle(held);
     }
 
-    /// End a seal. Returns the samples that waited for it in vain: no slot holds them.
+    /// End a seal. Returns the samples that waited for it, to be `put` a few at a time.
     pub fn end(&mut self) -> Vec<Late> {
         self.is_sealing = false;
-        let pending = std::mem::take(&mut self.pending);
-        pending.into_iter().filter_map(|late| self.put(late)).collect()
+        std::mem::take(&mut self.pending)
     }
 
     /// What late samples have changed since the last call.
@@ -180,7 +182,7 @@ impl Past {
     }
 
     /// Put a sample into every slot that holds its time; gives it back if none does.
-    fn put(&mut self, mut late: Late) -> Option<Late> {
+    pub fn put(&mut self, mut late: Late) -> Option<Late> {
         let Some(holding) = self.windows.holding(late.wall) else { return Some(late) };
         // In a coarse slot, the sample's own time is finer than the slot's end.
         let at = if holding.is_finest {

@@ -18,9 +18,12 @@ impl Selector {
     /// Compile a selector.
     #[must_use]
     pub fn new(names: &[String], tags: &[(String, String)], types: &[MetricType]) -> Self {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names.dedup();
         Self {
-            names: names.to_vec(),
             globs: names.iter().map(|name| Glob::new(name)).collect(),
+            names,
             tags: tags.iter().map(|(key, value)| (key.clone(), Glob::new(value))).collect(),
             types: types.to_vec(),
         }

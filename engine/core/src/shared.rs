@@ -70,7 +70,8 @@ impl Shared {
 
     /// Free what was discarded.
     pub fn sweep(&self) {
-        drop(std::mem::take(&mut *locked(&self.discarded)));
+        let discarded = std::mem::take(&mut *locked(&self.discarded));
+        drop(discarded);
     }
 }
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MOST_REJECTED_KEPT = 50
 REJECTED_LENGTH = 200
 
+# Reasons for which clients say that they dropped something; they choose them.
+MOST_REASONS = 100
+
 
 @dataclass(slots=True)
 class Traffic:
@@ -72,7 +75,10 @@ class Accounts:
     def report(self, row: Row) -> None:
         """Enter what clients said, over one interval, that they dropped."""
         reason = dict(row.tags).get("reason", "")
-        self.client_reported[f"dropped_{reason}" if reason else "dropped"] += row.sum
+        entry = f"dropped_{reason}" if reason else "dropped"
+        if entry not in self.client_reported and len(self.client_reported) >= MOST_REASONS:
+            entry = "dropped"
+        self.client_reported[entry] += row.sum
 
     def ledger(self) -> Ledger:
         """Return the counts as they stand; the caller adds what the series table knows."""

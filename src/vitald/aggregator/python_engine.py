@@ -215,7 +215,7 @@ class PythonEngine:
             elif isinstance(series, Counter) or (isinstance(series, Gauge) and series.was_sealed):
                 idle.append((series, series.held()))
         for series in self._table.reports:
-            if series in cells:
+            if series in cells and isinstance(series, Counter):
                 self._accounts.report(series.row(cells[series]))
         slot = Slot(self._open_since, now, cells)
         corrections, late = self._corrections()
