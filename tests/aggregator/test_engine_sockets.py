@@ -210,6 +210,21 @@ async def test_drops_before_a_socket_was_attached_are_its_own(engine, udp, until
     await settled(until, engine, 1000)
 
 
+async def test_the_drops_of_a_socket_are_counted_once_however_often_it_is_attached(engine, udp):
+    end = udp(receive_buffer=1)
+    flood(end, 1000)
+    with end.bound.dup() as copy:
+        for each in (end.bound, copy):
+            engine.attach(each, "label")
+        engine.detach(copy)
+        engine.attach(copy, "label")
+        engine.detach(end.bound)
+        engine.detach(copy)
+    datagrams, dropped = arrived(engine)
+    assert dropped > 0
+    assert datagrams + dropped == 1000
+
+
 async def test_two_sockets_on_one_port_add_up_under_one_label(engine, until):
     first = reuse_port(0)
     second = reuse_port(first.getsockname()[1])

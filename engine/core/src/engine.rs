@@ -1,7 +1,7 @@
 //! The engine: shards that take lines, and everything that is done with what they took.
 //!
-//! All methods may be called from any thread. None but `detach` and a seal in another thread makes
-//! anybody wait for long.
+//! All methods may be called from any thread, and none makes others wait for long: of two seals, the
+//! second one waits for the first.
 
 use std::collections::HashMap;
 use std::io;
@@ -69,13 +69,19 @@ pub struct Engine {
     turn_every: u32,
     /// Where `ingest` goes.
     own: Mutex<Own>,
-    readers: Mutex<Vec<(i32, Reader)>>,
+    readers: Mutex<Vec<Attached>>,
     /// The books of readers that are gone, and what they sampled since the last seal.
     closed: Mutex<(Accounts, Vec<Open>)>,
     /// What clients said that they dropped, by reason.
     reported: Mutex<HashMap<String, f64>>,
     /// One seal at a time.
     sealing: Mutex<()>,
+}
+
+struct Attached {
+    /// What `detach` calls it; nothing once that was called.
+    id: Option<i32>,
+    reader: Arc<Reader>,
 }
 
 struct Own {
@@ -128,17 +134,29 @@ impl Engine {
         let mut readers = locked(&self.readers);
         let opened = self.shared.past().opened().monotonic;
         let reader = Reader::start(socket, label, dialect, opened, Arc::clone(&self.shared))?;
-        readers.push((id, reader));
+        readers.push(Attached { id: Some(id), reader: Arc::new(reader) });
         Ok(())
     }
 
     /// Take what the kernel still holds for a socket, then stop receiving on it.
+    ///
+    /// Takes about a second at most: see `Reader::stop` for what happens to the rest.
     pub fn detach(&self, id: i32) {
+        let leaving = |each: &mut Attached| {
+            each.id.take_if(|known| *known == id).map(|_| Arc::clone(&each.reader))
+        };
+        let leaving: Vec<_> = locked(&self.readers).iter_mut().filter_map(leaving).collect();
+        for reader in leaving {
+            reader.stop();
+            self.close(&reader);
+        }
+    }
+
+    /// Keep the books of a reader that has stopped, in which every line is at all times.
+    fn close(&self, reader: &Arc<Reader>) {
         let mut readers = locked(&self.readers);
-        let Some(at) = readers.iter().position(|(known, _)| *known == id) else { return };
-        let (_, mut reader) = readers.remove(at);
-        reader.stop();
-        let mut shard = locked(&reader.shard);
+        readers.retain(|each| !Arc::ptr_eq(&each.reader, reader));
+        let mut shard = reader.books();
         let mut closed = locked(&self.closed);
         closed.0.merge(&shard.accounts);
         closed.1.push(shard.swap(0.0, self.turn_every).0);
@@ -201,7 +219,7 @@ impl Engine {
     ///
     /// When there is no window as long as that.
     pub fn query(&self, selector: Selector, window: f64) -> Result<Answer, LongestWindow> {
-        let past = self.shared.past();
+        let past = self.shared.past_first();
         if window > past.windows.longest() {
             return Err(LongestWindow(past.windows.longest()));
         }
@@ -209,7 +227,7 @@ impl Engine {
         let until = past.windows.newest().map_or(self.started, |slot| slot.end);
         let since = until.monotonic - window + self.interval / 2.0;
         let complete = slots.first().is_some_and(|slot| slot.start.monotonic <= since);
-        let table = self.shared.table();
+        let table = self.shared.table_first();
         let (keys, held) = (table.keys(), past.bases.held.clone());
         let named = selector
             .exact_names()
@@ -226,17 +244,16 @@ impl Engine {
         {
             let readers = locked(&self.readers);
             all.merge(&locked(&self.closed).0);
-            for (_, reader) in readers.iter() {
-                reader.count_drops();
-                all.merge(&locked(&reader.shard).accounts);
+            for Attached { reader, .. } in readers.iter() {
+                all.merge(&reader.books().accounts);
             }
         }
         let mut ledger = all.ledger();
-        let uncorrected = self.shared.past().uncorrected;
+        let uncorrected = self.shared.past_first().uncorrected;
         if uncorrected > 0 {
             ledger.notes.push(("uncorrected", uncorrected));
         }
-        let table = self.shared.table();
+        let table = self.shared.table_first();
         ledger.series_active = table.active();
         ledger.series_limit = table.limit();
         ledger.client_reported.clone_from(&locked(&self.reported));
@@ -248,8 +265,8 @@ impl Engine {
         let (own, routes) = locked(&self.own).shard.swap(now.monotonic, self.turn_every);
         let mut discarded = routes;
         let mut opens = vec![own];
-        for (_, reader) in locked(&self.readers).iter() {
-            let (open, routes) = locked(&reader.shard).swap(now.monotonic, self.turn_every);
+        for Attached { reader, .. } in locked(&self.readers).iter() {
+            let (open, routes) = reader.shard().swap(now.monotonic, self.turn_every);
             discarded.extend(routes);
             opens.push(open);
         }
@@ -266,8 +283,8 @@ impl Engine {
         if let Some(open) = opens.next() {
             locked(&self.own).shard.give_back(open);
         }
-        for ((_, reader), open) in locked(&self.readers).iter().zip(opens) {
-            locked(&reader.shard).give_back(open);
+        for (Attached { reader, .. }, open) in locked(&self.readers).iter().zip(opens) {
+            reader.shard().give_back(open);
         }
     }
 

@@ -17,6 +17,7 @@ pub mod names;
 pub mod open;
 pub mod pages;
 pub mod past;
+pub mod priority;
 pub mod reader;
 pub mod routes;
 pub mod rows;

@@ -1,43 +1,49 @@
 //! The receive loop: one thread a socket, many datagrams a system call.
 //!
 //! A reader never waits for a batch to fill: it takes what has arrived, and sleeps in poll(2) when
-//! there is nothing.
+//! there is nothing. It holds its shard while it takes a batch, but lets in who waits for it.
 
 use std::io;
+use std::iter;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::accounts::Traffic;
+use crate::priority::PriorityMutex;
 use crate::shard::Shard;
 use crate::shared::{Shared, locked};
 use crate::sys::{self, Batch};
 use crate::wire::dialect::Dialect;
 
 /// What a Unix datagram socket may hold: 512 datagrams (`net.unix.max_dgram_qlen`, as systemd sets
-/// it).
+/// it). Its receive buffer bounds nothing; that of the sender does.
 const MOST_WAITING: usize = 512 * sys::SIZE;
 
-/// Batches that are taken between two looks at whether to stop.
-const TURN: usize = 64;
+/// Time to take what the kernel still holds, when a reader is stopped.
+const LONGEST_DRAIN: Duration = Duration::from_secs(1);
+
+/// Bytes that are taken before anybody who waits for the shard gets it.
+const TURN: u64 = 16_384;
 
 /// One socket and the thread that reads it; dropping it ends the thread.
 pub struct Reader {
-    /// What it received.
-    pub shard: Arc<Mutex<Shard>>,
+    shard: Arc<PriorityMutex<Shard>>,
     socket: Arc<OwnedFd>,
     label: String,
-    stop: Option<UnixStream>,
-    thread: Option<JoinHandle<()>>,
-    drops: Mutex<Option<Drops>>,
+    is_unix: bool,
+    shared: Arc<Shared>,
+    is_stopped: Arc<AtomicBool>,
+    running: Mutex<Option<Running>>,
 }
 
-/// The kernel's count, which wraps around, and ours, which does not.
-#[derive(Clone, Copy, Default)]
-struct Drops {
-    seen: u32,
-    counted: u64,
+/// The thread, and what wakes it when it is dropped.
+struct Running {
+    wake: UnixStream,
+    thread: JoinHandle<()>,
 }
 
 impl Reader {
@@ -53,56 +59,59 @@ impl Reader {
         opened: f64,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
+        let is_unix = sys::is_unix(socket.as_fd())?;
         let socket = Arc::new(socket);
-        let own = Arc::new(Mutex::new(Shard::new(opened, &shared.form)));
-        let drops = if sys::is_unix(socket.as_fd())? { None } else { Some(Drops::default()) };
-        let (stop, stopped) = UnixStream::pair()?;
+        let own = Arc::new(PriorityMutex::new(Shard::new(opened, &shared.form)));
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let (wake, woken) = UnixStream::pair()?;
         let receiving = Receiving {
             socket: Arc::clone(&socket),
             label: label.to_owned(),
+            is_unix,
             dialect,
-            shared,
+            shared: Arc::clone(&shared),
             shard: Arc::clone(&own),
-            stopped,
+            is_stopped: Arc::clone(&is_stopped),
+            woken,
         };
         let thread =
             thread::Builder::new().name("vitald-reader".into()).spawn(|| receiving.run())?;
-        let reader = Self {
-            shard: own,
-            socket,
-            label: label.to_owned(),
-            stop: Some(stop),
-            thread: Some(thread),
-            drops: Mutex::new(drops),
-        };
-        reader.count_drops();
+        let running = Mutex::new(Some(Running { wake, thread }));
+        let label = label.to_owned();
+        let reader = Self { shard: own, socket, label, is_unix, shared, is_stopped, running };
+        drop(reader.books());
         Ok(reader)
     }
 
-    /// Take what the kernel still holds, then stop.
-    pub fn stop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
+    /// Take what the kernel still holds, for a second at most, then stop.
+    ///
+    /// What is left then of a sender who goes on stays with the socket, and is lost when that is
+    /// closed. Nobody counts it: the kernel can only be asked how much memory it fills.
+    pub fn stop(&self) {
+        let running = locked(&self.running).take();
+        if let Some(Running { wake, thread }) = running {
+            self.is_stopped.store(true, Ordering::Release);
+            drop(wake);
             // A panic of the thread is known already: it has poisoned its shard.
             let _ = thread.join();
         }
-        self.count_drops();
     }
 
-    /// Enter in the shard's books how many datagrams the kernel dropped.
-    pub fn count_drops(&self) {
-        let mut drops = locked(&self.drops);
-        if let Some(drops) = drops.as_mut() {
-            if let Ok(now) = sys::drops(self.socket.as_fd()) {
-                drops.counted += u64::from(now.wrapping_sub(drops.seen));
-                drops.seen = now;
-            }
-            let mut shard = locked(&self.shard);
-            shard.accounts.listener(&self.label).kernel_dropped = Some(drops.counted);
-        } else {
-            // Enters the listener, with nothing received yet.
-            locked(&self.shard).accounts.listener(&self.label);
+    /// What it received; the thread gets on when the caller has done with it.
+    pub fn shard(&self) -> MutexGuard<'_, Shard> {
+        self.shard.lock_first()
+    }
+
+    /// What it received, and in its books how many datagrams the kernel has dropped.
+    pub fn books(&self) -> MutexGuard<'_, Shard> {
+        let mut shard = self.shard();
+        // Enters the listener, also when nothing was received yet.
+        let traffic = shard.accounts.listener(&self.label);
+        if !self.is_unix {
+            let fresh = self.shared.fresh_drops(self.socket.as_fd()).unwrap_or(0);
+            *traffic.kernel_dropped.get_or_insert(0) += u64::from(fresh);
         }
+        shard
     }
 }
 
@@ -116,33 +125,38 @@ impl Drop for Reader {
 struct Receiving {
     socket: Arc<OwnedFd>,
     label: String,
+    is_unix: bool,
     dialect: Dialect,
     shared: Arc<Shared>,
-    shard: Arc<Mutex<Shard>>,
-    stopped: UnixStream,
+    shard: Arc<PriorityMutex<Shard>>,
+    is_stopped: Arc<AtomicBool>,
+    woken: UnixStream,
 }
 
 impl Receiving {
     fn run(self) {
         let mut batch = Batch::new();
-        loop {
-            match sys::wait(self.socket.as_fd(), self.stopped.as_fd()) {
-                // Whether to stop must be looked at under any load.
-                Ok(false) => {
-                    let _ = (0..TURN).all(|_| self.receive(&mut batch).is_some());
-                }
-                Ok(true) => break,
-                Err(_) => {
-                    // A socket that cannot even be waited for will not come back.
-                    self.enter_error();
-                    return;
-                }
+        while !self.is_stopped.load(Ordering::Acquire) {
+            if self.receive(&mut batch).is_none()
+                && sys::wait(self.socket.as_fd(), self.woken.as_fd()).is_err()
+            {
+                // A socket that cannot even be waited for will not come back.
+                self.enter_error();
+                return;
             }
         }
-        // A bound that a flooding sender cannot stretch.
-        let room = sys::receive_buffer(self.socket.as_fd()).unwrap_or(0);
-        let mut left = room.max(MOST_WAITING);
-        while let Some(taken) = self.receive(&mut batch).filter(|_| left > 0) {
+        self.drain(&mut batch);
+    }
+
+    /// Take what the kernel holds, within bounds that a sender who goes on cannot stretch.
+    fn drain(&self, batch: &mut Batch) {
+        let buffer = || sys::receive_buffer(self.socket.as_fd()).unwrap_or(0);
+        let mut left = if self.is_unix { MOST_WAITING } else { buffer() };
+        let deadline = Instant::now() + LONGEST_DRAIN;
+        while left > 0
+            && Instant::now() < deadline
+            && let Some(taken) = self.receive(batch)
+        {
             left = left.saturating_sub(taken);
         }
     }
@@ -161,20 +175,30 @@ impl Receiving {
     }
 
     fn enter_error(&self) {
-        locked(&self.shard).accounts.listener(&self.label).errors += 1;
+        self.shard.lock().accounts.listener(&self.label).errors += 1;
     }
 
+    /// Enter a batch, in one go unless somebody waits for the shard.
     fn take(&self, batch: &mut Batch) -> usize {
-        let mut shard = locked(&self.shard);
         let (datagrams, text) = batch.received();
-        let mut received = Traffic::default();
-        let counted = datagrams.inspect(|datagram| {
-            received.datagrams += 1;
-            received.bytes += datagram.true_length as u64;
-        });
-        shard.take(&self.shared, &self.dialect, text, counted);
-        let bytes = received.bytes;
-        shard.accounts.listener(&self.label).merge(&received);
+        let mut datagrams = datagrams.peekable();
+        let mut bytes = 0;
+        while datagrams.peek().is_some() {
+            let mut shard = self.shard.lock();
+            let mut received = Traffic::default();
+            let turn = iter::from_fn(|| {
+                if received.bytes >= TURN && self.shard.is_awaited() {
+                    return None;
+                }
+                let datagram = datagrams.next()?;
+                received.datagrams += 1;
+                received.bytes += datagram.true_length as u64;
+                Some(datagram)
+            });
+            shard.take(&self.shared, &self.dialect, text, turn);
+            shard.accounts.listener(&self.label).merge(&received);
+            bytes += received.bytes;
+        }
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 }

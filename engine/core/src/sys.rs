@@ -171,6 +171,15 @@ pub fn drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
     option::<[u32; 9]>(socket, libc::SO_MEMINFO).map(|words| words[8])
 }
 
+/// What tells a socket from all others, whichever descriptor it is asked by; never used again.
+///
+/// # Errors
+///
+/// What getsockopt(2) says.
+pub fn cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    option(socket, libc::SO_COOKIE)
+}
+
 /// The size of the receive buffer in bytes, as the kernel accounts it.
 ///
 /// # Errors
@@ -286,6 +295,15 @@ mod tests {
         sender.send(b"a").unwrap();
         assert_eq!(Batch::new().receive(copy.as_fd()).unwrap(), 1);
         assert_eq!(duplicate(-1).unwrap_err().raw_os_error(), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn a_socket_is_the_same_by_every_descriptor() {
+        let (receiver, sender) = pair();
+        let copy = duplicate(receiver.as_raw_fd()).unwrap();
+        let cookies = [receiver.as_fd(), copy.as_fd(), sender.as_fd()].map(cookie);
+        let [one, same, other] = cookies.map(Result::unwrap);
+        assert!(one == same && one != other);
     }
 
     #[test]

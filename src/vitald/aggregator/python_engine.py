@@ -76,6 +76,7 @@ class PythonEngine:
         self._accounts = Accounts()
         self._routes = Routes(self._accounts, self._take, most=2 * series_limit + 1000)
         self._receivers: dict[int, Receiver] = {}
+        self._drops_seen: dict[bytes, int] = {}
         self._add_reader = add_reader
         self._remove_reader = remove_reader
         self._events: list[Event] = []
@@ -89,7 +90,12 @@ class PythonEngine:
         if self._add_reader is None:
             raise RuntimeError("cannot attach a socket: the engine was built without an event loop")
         traffic = self._accounts.listener(label)
-        receiver = Receiver(sock, traffic, lambda data, cut: self._lines(data, dialect, cut=cut))
+        receiver = Receiver(
+            sock,
+            traffic,
+            lambda data, cut: self._lines(data, dialect, cut=cut),
+            self._drops_seen,
+        )
         self._receivers[sock.fileno()] = receiver
         self._add_reader(sock.fileno(), receiver.drain)
 

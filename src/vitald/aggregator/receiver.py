@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,19 +27,30 @@ SIZE = 65_536
 # What a Unix datagram socket may hold: 512 datagrams (net.unix.max_dgram_qlen, as systemd sets it).
 _MOST_WAITING = 512 * SIZE
 
+# However slow the lines are that a sender goes on with; the rest is lost when the socket closes.
+_DRAIN_SECONDS = 1.0
+
 # asm-generic/socket.h; the ninth word is sk_drops (net/core/sock.c, sk_get_meminfo).
 _SO_MEMINFO = 55
+_SO_COOKIE = 57
+_COOKIE_SIZE = 8
 _MEMINFO = struct.Struct("=9I")
 
 
 class Receiver:
     """One bound, non-blocking datagram socket.
 
-    `take(data, cut)` gets lines; `cut` says that the last one's end was lost.
+    `take(data, cut)` gets lines; `cut` says that the last one's end was lost. `drops_seen` is what
+    the kernel said last, by socket, for all receivers of an engine: a socket that is attached again
+    has its drops counted once.
     """
 
     def __init__(
-        self, sock: socket.socket, traffic: Traffic, take: Callable[[bytes, bool], None]
+        self,
+        sock: socket.socket,
+        traffic: Traffic,
+        take: Callable[[bytes, bool], None],
+        drops_seen: dict[bytes, int],
     ) -> None:
         self._sock = sock
         self._traffic = traffic
@@ -46,7 +58,7 @@ class Receiver:
         self._is_unix = sock.family == socket.AF_UNIX
         # Received into and copied out: a fresh 64 KiB object a datagram costs more than the copy.
         self._view = memoryview(bytearray(SIZE))
-        self._drops_seen = 0
+        self._drops_seen = drops_seen
         self.account_drops()
 
     def drain(self) -> None:
@@ -57,11 +69,18 @@ class Receiver:
         if cut is not None:
             self._take(cut, True)
 
-    def drain_all(self) -> None:
-        """Take what the kernel holds now, within a bound that a flooding sender cannot stretch."""
-        room = max(self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF), _MOST_WAITING)
+    def drain_all(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take what the kernel holds now, within bounds that a flooding sender cannot stretch."""
+        deadline = clock() + _DRAIN_SECONDS
+        room = (
+            _MOST_WAITING
+            if self._is_unix
+            else self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        )
         end, before = self._traffic.bytes + room, -1
-        while before != self._traffic.datagrams and self._traffic.bytes < end:
+        while (
+            before != self._traffic.datagrams and self._traffic.bytes < end and clock() < deadline
+        ):
             before = self._traffic.datagrams
             self.drain()
         self.account_drops()
@@ -73,8 +92,10 @@ class Receiver:
         words = _MEMINFO.unpack(
             self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
         )
-        fresh = (words[8] - self._drops_seen) % 2**32
-        self._drops_seen = words[8]
+        # The same by every descriptor of the socket, and never used for another one.
+        cookie = self._sock.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, _COOKIE_SIZE)
+        fresh = (words[8] - self._drops_seen.get(cookie, 0)) % 2**32
+        self._drops_seen[cookie] = words[8]
         self._traffic.kernel_dropped = (self._traffic.kernel_dropped or 0) + fresh
 
     def _receive(self) -> tuple[list[bytes], bytes | None]:
