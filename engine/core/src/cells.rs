@@ -33,12 +33,6 @@ pub struct GaugeCell {
 }
 
 impl GaugeCell {
-    /// The cell of a slot without a sample: the value holds, nothing was measured.
-    #[must_use]
-    pub const fn held(last: f64, at: f64) -> Self {
-        Self { count: 0.0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, last, at }
-    }
-
     /// Add a cell of the same gauge.
     #[inline]
     pub fn merge(&mut self, later: &Self) {
@@ -132,13 +126,6 @@ mod tests {
     #[test]
     fn of_two_values_at_one_moment_a_gauge_keeps_the_later_one() {
         assert_eq!(merged(gauge(3.0, 10.0), gauge(9.0, 10.0)).last.to_bits(), 9.0_f64.to_bits());
-    }
-
-    #[test]
-    fn a_held_gauge_adds_nothing_but_its_value() {
-        let cell = gauge(3.0, 10.0);
-        assert_eq!(merged(cell, GaugeCell::held(3.0, 10.0)), cell);
-        assert_eq!(merged(GaugeCell::held(2.0, 5.0), cell), cell);
     }
 
     #[test]

@@ -98,6 +98,12 @@ impl Frame {
         &self.present
     }
 
+    /// Whether there are sets whose members are not kept any more.
+    pub(crate) fn has_estimates(&self) -> bool {
+        let Columns::Set(sets) = &self.columns else { return false };
+        self.present.iter().any(|place| !sets[usize::from(place)].members.is_exact())
+    }
+
     /// Say that there are cells in more places, which are in the columns already.
     pub(crate) fn mark(&mut self, places: &Mask) {
         self.present = self.present.or(places);
@@ -148,6 +154,19 @@ impl Frame {
             Cell::Gauge(cell) => self.add_gauge(place, cell),
             Cell::Sampled(sketch) => self.add_sketch(place, sketch),
             Cell::Set(cell) => self.add_set(place, cell.count, &cell.members),
+        }
+    }
+
+    /// Round the sums in a place, as sealing does.
+    pub(crate) fn round(&mut self, place: u8) {
+        let at = usize::from(place);
+        match &mut self.columns {
+            Columns::Counter(counters) => {
+                counters.count.round(at);
+                counters.sum.round(at);
+            }
+            Columns::Gauge(gauges) => gauges.sum.round(at),
+            Columns::Sampled(_) | Columns::Set(_) => (),
         }
     }
 
@@ -229,6 +248,10 @@ impl Totals {
     pub(crate) fn get(&self, at: usize) -> f64 {
         let exact = self.sum[at] + self.lost[at];
         if exact.is_nan() { self.sum[at] } else { exact }
+    }
+
+    fn round(&mut self, at: usize) {
+        (self.sum[at], self.lost[at]) = (self.get(at), 0.0);
     }
 
     fn forget(&mut self, at: usize) {

@@ -23,6 +23,19 @@ impl MetricType {
     pub const ALL: [Self; 6] =
         [Self::Counter, Self::Gauge, Self::Timer, Self::Histogram, Self::Distribution, Self::Set];
 
+    /// The value of the member of `vitald.metric.MetricType`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Timer => "timer",
+            Self::Histogram => "histogram",
+            Self::Distribution => "distribution",
+            Self::Set => "set",
+        }
+    }
+
     /// What cells of this type look like.
     #[must_use]
     pub const fn class(self) -> Class {

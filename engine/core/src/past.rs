@@ -195,7 +195,7 @@ impl Past {
             cell.at = at;
             self.bases.backfill(late.id, Value { last: cell.last, at }, late.has);
         }
-        self.windows.add_late(late.wall, late.id, late.cell.class(), &late.cell);
+        self.windows.add_late(late.wall, late.id, &late.cell);
         let place = (holding.start.monotonic.to_bits(), late.id);
         match self.late.get_mut(&place) {
             Some(cell) => cell.merge(&late.cell),

@@ -1,27 +1,22 @@
 //! What an engine hands out: sealed intervals and answers. Their rows are made when they are asked
 //! for, a batch at a time, from snapshots that no lock guards.
 
-use std::ops::Range;
+mod batches;
+mod work;
+
 use std::sync::Arc;
 
+pub use batches::Rows;
+use batches::{Idle, Wanted};
+
 use crate::cells::Cell;
-use crate::frame::{Frame, Mask};
 use crate::held::Held;
 use crate::key::KeyRef;
 use crate::keys::{KeyPage, Keys};
-use crate::metric::{Class, Event, Id, PAGE, ServiceCheck, id_of, page_of, place_of};
+use crate::metric::{Event, Id, ServiceCheck};
 use crate::selector::Selector;
 use crate::sketch::Sketch;
 use crate::slot::Slot;
-
-/// Rows of one batch at most.
-pub const BATCH: usize = 1000;
-
-/// A bound on how long one batch takes, in blocks of numbers that are looked at.
-const WORK: usize = 1024;
-
-/// Looking at all keys of a page takes as long as so many blocks.
-const KEYS: usize = 8;
 
 /// One series over one span of time; see `vitald.aggregator.interval.Row`.
 #[derive(Clone)]
@@ -95,41 +90,6 @@ impl Row {
     }
 }
 
-/// Which series without samples have rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Idle {
-    None,
-    Gauges,
-    GaugesAndCounters,
-}
-
-impl Idle {
-    fn includes(self, class: Class) -> bool {
-        match class {
-            Class::Gauge => self != Self::None,
-            Class::Counter => self == Self::GaugesAndCounters,
-            Class::Sampled | Class::Set => false,
-        }
-    }
-}
-
-/// Which series rows are about.
-#[derive(Clone)]
-enum Wanted {
-    All,
-    Matching(Arc<Selector>),
-    These(Arc<[Id]>, Option<Arc<Selector>>),
-}
-
-impl Wanted {
-    fn includes(&self, key: KeyRef<'_>) -> bool {
-        match self {
-            Self::All | Self::These(_, None) => true,
-            Self::Matching(selector) | Self::These(_, Some(selector)) => selector.matches(key),
-        }
-    }
-}
-
 /// A sealed interval; see `vitald.aggregator.interval.Interval`.
 pub struct Interval {
     /// Unix seconds.
@@ -153,7 +113,7 @@ impl Interval {
     /// The interval of a slot; without `these`, of all its series.
     #[must_use]
     pub fn new(slot: &Arc<Slot>, keys: &Keys, held: &Held, these: Option<Vec<Id>>) -> Self {
-        let wanted = these.map_or(Wanted::All, |ids| Wanted::These(sorted(ids), None));
+        let wanted = these.map_or(Wanted::All, |ids| Wanted::these(ids, None));
         Self {
             start: slot.start.wall,
             end: slot.end.wall,
@@ -170,7 +130,7 @@ impl Interval {
     #[must_use]
     pub fn rows(&self, idle: bool) -> Rows {
         let idle = if idle { Idle::GaugesAndCounters } else { Idle::None };
-        Rows { idle, ..self.rows.clone() }
+        self.rows.clone().with(idle)
     }
 }
 
@@ -201,7 +161,7 @@ impl Answer {
         let selector = Arc::new(selector);
         let ends = slots.first().map(|slot| slot.start).zip(slots.last().map(|slot| slot.end));
         let wanted = match named {
-            Some(ids) => Wanted::These(sorted(ids), Some(selector)),
+            Some(ids) => Wanted::these(ids, Some(selector)),
             None => Wanted::Matching(selector),
         };
         Self {
@@ -209,7 +169,7 @@ impl Answer {
             end: ends.map_or(0.0, |(_, end)| end.wall),
             seconds: ends.map_or(0.0, |(start, end)| end.monotonic - start.monotonic),
             complete,
-            rows: Rows { idle: Idle::Gauges, ..Rows::new(slots, keys, held, wanted) },
+            rows: Rows::new(slots, keys, held, wanted).with(Idle::Gauges),
         }
     }
 
@@ -220,117 +180,5 @@ impl Answer {
     }
 }
 
-fn sorted(mut ids: Vec<Id>) -> Arc<[Id]> {
-    ids.sort_unstable();
-    ids.into()
-}
-
-/// Where cells are merged, one frame a class; a copy begins with none.
-#[derive(Default)]
-struct Frames([Option<Frame>; Class::ALL.len()]);
-
-impl Clone for Frames {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
-/// Batches of rows. A batch may be empty: it takes a bounded time, whatever it finds.
-#[derive(Clone)]
-pub struct Rows {
-    slots: Arc<[Arc<Slot>]>,
-    keys: Keys,
-    held: Held,
-    wanted: Wanted,
-    idle: Idle,
-    pages: Range<u32>,
-    frames: Frames,
-}
-
-impl Rows {
-    fn new(slots: Vec<Arc<Slot>>, keys: &Keys, held: &Held, wanted: Wanted) -> Self {
-        Self {
-            slots: slots.into(),
-            keys: keys.clone(),
-            held: held.clone(),
-            wanted,
-            idle: Idle::None,
-            pages: 0..keys.pages(),
-            frames: Frames::default(),
-        }
-    }
-
-    /// The next page that any wanted series can be in.
-    fn next_page(&mut self) -> Option<u32> {
-        let page = match &self.wanted {
-            Wanted::These(ids, _) => {
-                let next = ids.partition_point(|&id| page_of(id) < self.pages.start);
-                page_of(*ids.get(next)?)
-            }
-            _ => self.pages.start,
-        };
-        self.pages.start = page.max(self.pages.start) + 1;
-        (page < self.pages.end).then_some(page)
-    }
-
-    /// Which places of a page have rows.
-    fn mask(&self, page: u32, keys: &KeyPage) -> Mask {
-        let mut candidates = Mask::EMPTY;
-        match &self.wanted {
-            Wanted::These(ids, _) => {
-                let first = ids.partition_point(|&id| page_of(id) < page);
-                let here = ids[first..].iter().take_while(|&&id| page_of(id) == page);
-                here.for_each(|&id| _ = candidates.insert(place_of(id)));
-            }
-            _ if self.idle.includes(keys.class()) => candidates = Mask::FULL,
-            _ => {
-                let blocks = self.slots.iter().filter_map(|slot| slot.block(page));
-                blocks.for_each(|block| candidates = candidates.or(&block.present()));
-            }
-        }
-        let mut mask = Mask::EMPTY;
-        for place in candidates.iter() {
-            if keys.get(place).is_some_and(|key| self.wanted.includes(key)) {
-                mask.insert(place);
-            }
-        }
-        mask
-    }
-
-    /// Append the rows of one page; return how much work that was.
-    fn add_page(&mut self, page: u32, rows: &mut Vec<Row>) -> usize {
-        let Some(keys) = self.keys.page(page).map(Arc::clone) else { return 0 };
-        let (wanted, class) = (self.mask(page, &keys), keys.class());
-        if wanted.is_empty() {
-            return KEYS;
-        }
-        let frame = self.frames.0[class as usize].get_or_insert_with(|| Frame::new(class));
-        frame.clear();
-        Slot::merge_page(&self.slots, page, &wanted, frame);
-        for place in wanted.iter() {
-            let held = self.held.get(id_of(page, place)).map(|value| value.last);
-            if let Some(cell) = frame.take(place) {
-                rows.push(Row::new(&keys, place, cell));
-            } else if self.idle.includes(class) && (held.is_some() || class == Class::Counter) {
-                rows.push(Row { last: held, ..Row::without_samples(&keys, place) });
-            }
-        }
-        // Histograms take longer than columns of numbers.
-        self.slots.len() * if class == Class::Sampled { 8 } else { 1 } + KEYS
-    }
-}
-
-impl Iterator for Rows {
-    type Item = Vec<Row>;
-
-    fn next(&mut self) -> Option<Vec<Row>> {
-        let mut rows = Vec::new();
-        let (mut work, mut is_over) = (0, true);
-        while work < WORK && rows.len() + PAGE <= BATCH {
-            let Some(page) = self.next_page() else { break };
-            is_over = false;
-            work += self.add_page(page, &mut rows);
-        }
-        (!is_over).then_some(rows)
-    }
-}
+#[cfg(test)]
+mod tests;

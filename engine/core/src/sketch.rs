@@ -206,12 +206,6 @@ impl Sketch {
         self.negative.iter()
     }
 
-    /// How many buckets there are, of positive and of negative samples.
-    #[must_use]
-    pub fn bucket_counts(&self) -> (usize, usize) {
-        (self.positive.len(), self.negative.len())
-    }
-
     fn bound(&mut self) {
         while self.positive.len().max(self.negative.len()) > MAX_BUCKETS && self.scale > MIN_SCALE {
             self.downscale(1);

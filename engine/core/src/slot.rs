@@ -61,12 +61,6 @@ impl Slot {
         self.blocks.iter().map(|(page, block)| (*page, block))
     }
 
-    /// The pages that were active, ascending.
-    #[must_use]
-    pub fn pages(&self) -> impl ExactSizeIterator<Item = u32> + '_ {
-        self.blocks.iter().map(|&(page, _)| page)
-    }
-
     /// Whether a wall time is in this slot, by its labels.
     #[must_use]
     pub fn holds(&self, wall: f64) -> bool {
@@ -85,26 +79,13 @@ impl Slot {
     ///
     /// If the page has cells of another class.
     pub fn add(&mut self, id: Id, cell: &Cell) {
-        let mut frame = Frame::new(cell.class());
-        frame.merge(place_of(id), cell);
-        self.add_frame(page_of(id), &frame);
-    }
-
-    /// Add a page of late cells at once.
-    ///
-    /// # Panics
-    ///
-    /// If the page has cells of another class.
-    pub fn add_frame(&mut self, page: u32, late: &Frame) {
+        let (page, place) = (page_of(id), place_of(id));
         match self.place(page) {
-            Err(at) => self.blocks.insert(at, (page, Arc::new(Block::seal(late)))),
-            Ok(at) => {
-                let mut frame = Frame::new(late.class());
-                self.blocks[at].1.merge_into(&mut frame, &Mask::FULL);
-                for place in late.present().iter() {
-                    late.get(place).iter().for_each(|cell| frame.merge(place, cell));
-                }
-                self.blocks[at].1 = Arc::new(Block::seal(&frame));
+            Ok(at) => Arc::make_mut(&mut self.blocks[at].1).add(place, cell),
+            Err(at) => {
+                let mut frame = Frame::new(cell.class());
+                frame.merge(place, cell);
+                self.blocks.insert(at, (page, Arc::new(Block::seal(&frame))));
             }
         }
     }
@@ -114,15 +95,6 @@ impl Slot {
         for block in slots.iter().filter_map(|slot| slot.block(page)) {
             block.merge_into(frame, wanted);
         }
-    }
-
-    /// The bytes of memory that it takes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let entries = self.blocks.capacity() * size_of::<(u32, Arc<Block>)>();
-        // Two counts stand in front of what an Arc holds.
-        let blocks = self.blocks.iter().map(|(_, block)| block.bytes() + 2 * size_of::<usize>());
-        size_of::<Self>() + entries + blocks.sum::<usize>()
     }
 
     fn place(&self, page: u32) -> Result<usize, usize> {
@@ -183,7 +155,7 @@ mod tests {
     fn a_merged_slot_has_every_series_of_its_parts() {
         let parts = [slot(0.0, &[1, 2, 300]), slot(10.0, &[2, 900]), slot(20.0, &[2, 300])];
         let merged = Slot::merge(&parts.map(Arc::new));
-        assert_eq!(merged.pages().collect::<Vec<_>>(), [0, 1, 3]);
+        assert_eq!(merged.blocks().map(|(page, _)| page).collect::<Vec<_>>(), [0, 1, 3]);
         for (id, expected) in [(1, 1.0), (2, 3.0), (300, 2.0), (900, 1.0)] {
             assert_eq!(count(&merged, id), Some(expected));
         }

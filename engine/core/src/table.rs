@@ -55,7 +55,7 @@ pub struct SeriesTable {
     keys: Keys,
     records: Vec<[Record; PAGE]>,
     /// By class: places that can be given out, the next one last.
-    free: [Vec<Id>; 4],
+    free: [Vec<Id>; Class::ALL.len()],
     active: usize,
     reports: Vec<Id>,
     writer: KeyWriter,

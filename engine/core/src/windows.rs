@@ -22,11 +22,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::cells::Cell;
-use crate::metric::{Class, Id, Instant};
+use crate::metric::{Id, Instant};
 use crate::slot::Slot;
-
-/// The windows where nothing else is configured, in seconds.
-pub const DEFAULT_WINDOWS: [f64; 5] = [10.0, 60.0, 300.0, 900.0, 3600.0];
 
 /// A ring of slots of one resolution, kept for `retention` seconds.
 #[derive(Debug)]
@@ -206,8 +203,7 @@ impl Windows {
     /// # Panics
     ///
     /// If a slot has cells of another class for the series.
-    pub fn add_late(&mut self, wall: f64, id: Id, class: Class, cell: &Cell) -> bool {
-        debug_assert_eq!(class, cell.class());
+    pub fn add_late(&mut self, wall: f64, id: Id, cell: &Cell) -> bool {
         let Some((finest_level, finest)) = self.finest_of(wall) else { return false };
         let finest = Slot::new(finest.start, finest.end, Vec::new());
         for level in &mut self.levels[finest_level..] {

@@ -8,8 +8,7 @@ use serde_json::{Map, Value, json};
 use vitald_core::accounts::Ledger;
 use vitald_core::engine::{Engine, Settings};
 use vitald_core::glob::Glob;
-use vitald_core::key::Key;
-use vitald_core::metric::{Event, Instant, MetricType, ServiceCheck};
+use vitald_core::metric::{Event, Instant, ServiceCheck};
 use vitald_core::wire::dialect::{Dialect, GaugeSign, TagFormats};
 use vitald_core::wire::extended::Extended;
 use vitald_core::wire::number::{parse_number, parse_number_in};
@@ -86,7 +85,7 @@ fn described(parsed: &Result<Line, Reason>) -> Value {
 
 fn described_sample(sample: &Sample) -> Value {
     let mut entry = Map::new();
-    entry.insert("type".into(), json!(type_name(&sample.key)));
+    entry.insert("type".into(), json!(sample.key.kind().as_str()));
     entry.insert("name".into(), json!(sample.key.name()));
     let tags: Vec<_> = sample.key.tags().collect();
     insert_unless(&mut entry, "tags", json!(tags), &json!([]));
@@ -106,17 +105,6 @@ fn described_sample(sample: &Sample) -> Value {
     insert_unless(&mut entry, "rate", json!(sample.rate), &json!(1.0));
     insert_unless(&mut entry, "timestamp", json!(sample.timestamp), &Value::Null);
     Value::Object(entry)
-}
-
-fn type_name(key: &Key) -> &'static str {
-    match key.kind() {
-        MetricType::Counter => "counter",
-        MetricType::Gauge => "gauge",
-        MetricType::Timer => "timer",
-        MetricType::Histogram => "histogram",
-        MetricType::Distribution => "distribution",
-        MetricType::Set => "set",
-    }
 }
 
 fn described_event(event: &Event) -> Value {

@@ -34,22 +34,10 @@ impl Classes {
                 service_check: metric.getattr("ServiceCheck")?.unbind(),
                 types: MetricType::ALL
                     .iter()
-                    .map(|&kind| Ok(types.call1((word(kind),))?.unbind()))
+                    .map(|&kind| Ok(types.call1((kind.as_str(),))?.unbind()))
                     .collect::<PyResult<_>>()?,
             })
         })
-    }
-}
-
-/// The value of a member of `vitald.metric.MetricType`.
-const fn word(kind: MetricType) -> &'static str {
-    match kind {
-        MetricType::Counter => "counter",
-        MetricType::Gauge => "gauge",
-        MetricType::Timer => "timer",
-        MetricType::Histogram => "histogram",
-        MetricType::Distribution => "distribution",
-        MetricType::Set => "set",
     }
 }
 
@@ -145,7 +133,7 @@ pub(crate) fn service_checks<'py>(
 pub(crate) fn types(types: &Bound<'_, PyAny>) -> PyResult<Vec<MetricType>> {
     let one = |item: PyResult<Bound<'_, PyAny>>| {
         let name = item?.extract::<PyBackedStr>()?;
-        let found = MetricType::ALL.into_iter().find(|&kind| word(kind) == &*name);
+        let found = MetricType::ALL.into_iter().find(|&kind| kind.as_str() == &*name);
         found.ok_or_else(|| PyValueError::new_err(format!("cannot read type {name}: unknown")))
     };
     types.try_iter()?.map(one).collect()

@@ -56,13 +56,9 @@ pub(super) fn encode(sketches: &[Sketch], places: &Places, out: &mut Vec<u8>) {
 /// Add the wanted ones of encoded histograms to a frame.
 pub(super) fn merge_into(mut reader: Reader, places: &Places, frame: &mut Frame) {
     let mut sides = Sides::default();
-    for place in places.present.iter() {
-        let length = reader.length();
-        let cell = reader.take(length);
-        if places.chosen.contains(place) {
-            sides.clear();
-            merge_cell(Reader(cell), &mut sides, place, frame);
-        }
+    for (place, cell) in places.chosen_cells(&mut reader) {
+        sides.clear();
+        merge_cell(Reader(cell), &mut sides, place, frame);
     }
 }
 

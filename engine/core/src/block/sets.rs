@@ -20,15 +20,12 @@ pub(super) fn encode(sets: &[SetCell], places: &Places, out: &mut Vec<u8>) {
 
 /// Add the wanted ones of encoded sets to a frame.
 pub(super) fn merge_into(mut reader: Reader, places: &Places, frame: &mut Frame) {
-    for place in places.present.iter() {
-        let length = reader.length();
-        let mut cell = Reader(reader.take(length));
-        if places.chosen.contains(place) {
-            let count = cell.float();
-            let limit = Reader(cell.0).length();
-            let set = frame.set(place, limit);
-            set.count += count;
-            set.members.merge_encoded(&mut cell);
-        }
+    for (place, cell) in places.chosen_cells(&mut reader) {
+        let mut cell = Reader(cell);
+        let count = cell.float();
+        let limit = Reader(cell.0).length();
+        let set = frame.set(place, limit);
+        set.count += count;
+        set.members.merge_encoded(&mut cell);
     }
 }

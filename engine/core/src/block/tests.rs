@@ -199,3 +199,57 @@ fn blocks_are_as_small_as_they_are_promised_to_be() {
         assert!(Block::seal(&frame_of(class, 1, 2)).bytes() < 100);
     }
 }
+
+/// The cells of late samples, in the order in which they came.
+fn late(class: Class) -> impl Iterator<Item = (u8, Cell)> {
+    (0..100_u32).map(move |at| ((at * 91 % 60).to_le_bytes()[0] * 4, cell(class, at * 37)))
+}
+
+#[test]
+fn late_cells_are_read_as_if_the_block_was_sealed_after_each() {
+    for class in Class::ALL {
+        let mut block = Block::seal(&frame_of(class, 200, 9));
+        let mut resealed = block.clone();
+        for (place, cell) in late(class) {
+            block.add(place, &cell);
+            let mut frame = Frame::new(class);
+            resealed.merge_into(&mut frame, &Mask::FULL);
+            frame.merge(place, &cell);
+            resealed = Block::seal(&frame);
+            assert_eq!(block.present(), resealed.present());
+            for wanted in [Mask::FULL, late(class).take(3).map(|(place, _)| place).collect()] {
+                let [mut found, mut expected] = [(); 2].map(|()| frame_of(class, 10, 3));
+                block.merge_into(&mut found, &wanted);
+                resealed.merge_into(&mut expected, &wanted);
+                for place in 0..=255 {
+                    let cells = [found.get(place), expected.get(place)];
+                    assert_eq!(cells[0].as_ref().map(facts), cells[1].as_ref().map(facts));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bytes_are_written_once_for_many_late_cells() {
+    for class in [Class::Counter, Class::Gauge] {
+        let mut block = Block::seal(&frame_of(class, 200, 9));
+        let (mut bytes, mut writes) = (block.sealed.clone(), 0);
+        for (place, cell) in late(class) {
+            block.add(place, &cell);
+            writes += u32::from(block.sealed != bytes);
+            bytes.clone_from(&block.sealed);
+        }
+        assert_eq!(writes, 3);
+    }
+}
+
+#[test]
+fn what_waits_for_a_block_takes_no_more_than_a_page() {
+    let mut block = Block::seal(&frame_of(Class::Counter, 1, 9));
+    let most = (0..1000).map(|_| {
+        block.add(7, &cell(Class::Counter, 3));
+        block.bytes()
+    });
+    assert!(most.max().unwrap() < 4 * 256);
+}

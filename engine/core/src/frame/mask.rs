@@ -14,8 +14,8 @@ impl Mask {
     pub const FULL: Self = Self([u64::MAX; WORDS]);
 
     /// One place.
-    #[must_use]
-    pub fn of(place: u8) -> Self {
+    #[cfg(test)]
+    pub(crate) fn of(place: u8) -> Self {
         let mut mask = Self::EMPTY;
         mask.insert(place);
         mask
@@ -71,6 +71,13 @@ impl Mask {
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|at| self.0[at] | other.0[at]))
+    }
+
+    /// The places that are not in the other.
+    #[inline]
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at] & !other.0[at]))
     }
 
     /// How many places in it are below this one.
@@ -154,6 +161,8 @@ mod tests {
         assert_eq!(mask, Mask::of(8));
         assert_eq!(mask.and(&Mask::FULL), mask);
         assert_eq!(mask.or(&Mask::of(7)).len(), 2);
+        assert_eq!(Mask::FULL.without(&mask).len(), 255);
+        assert!(mask.without(&mask).is_empty());
         assert!(mask.and(&Mask::of(7)).is_empty());
         assert_eq!(Mask::FULL.iter().count(), 256);
     }

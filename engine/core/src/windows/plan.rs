@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn the_default_windows_need_three_levels() {
         let expected = [(10.0, 300.0), (60.0, 900.0), (300.0, 3600.0)];
-        assert_eq!(plan(10.0, &super::super::DEFAULT_WINDOWS), expected);
+        assert_eq!(plan(10.0, &[10.0, 60.0, 300.0, 900.0, 3600.0]), expected);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::slot::Slot;
 
 const SERIES: Id = 3;
 const STARTED: f64 = 50.0;
+/// The windows where nothing else is configured, in seconds.
+const USUAL: [f64; 5] = [10.0, 60.0, 300.0, 900.0, 3600.0];
 
 fn one() -> Cell {
     Cell::Counter(CounterCell { count: 1.0, sum: 1.0 })
@@ -42,7 +44,7 @@ fn push(windows: &mut Windows, slot: Arc<Slot>, mut meanwhile: impl FnMut(&mut W
 }
 
 fn ticked(count: u32) -> Windows {
-    let mut windows = Windows::new(10.0, &super::DEFAULT_WINDOWS);
+    let mut windows = Windows::new(10.0, &USUAL);
     (0..count).for_each(|at| push(&mut windows, tick(at), |_| ()));
     windows
 }
@@ -158,24 +160,24 @@ fn a_late_sample_is_in_every_window_that_holds_its_time() {
     let selected = windows.select(3600.0);
     let before = [300.0, 900.0, 3600.0].map(|window| samples(&windows.select(window)));
     for (wall, more) in [(3755.0, [1.0, 1.0, 1.0]), (3650.0, [1.0, 2.0, 2.0])] {
-        assert!(windows.add_late(wall, SERIES, Class::Counter, &one()));
+        assert!(windows.add_late(wall, SERIES, &one()));
         let after = [300.0, 900.0, 3600.0].map(|window| samples(&windows.select(window)));
         for at in 0..3 {
             assert_equal(after[at], before[at] + more[at]);
         }
     }
     assert_equal(samples(&selected), before[2]);
-    assert!(!windows.add_late(9999.0, SERIES, Class::Counter, &one()));
+    assert!(!windows.add_late(9999.0, SERIES, &one()));
 }
 
 #[test]
 fn a_late_sample_that_comes_while_its_slot_is_merged_is_in_the_coarse_one() {
-    let mut windows = Windows::new(10.0, &super::DEFAULT_WINDOWS);
+    let mut windows = Windows::new(10.0, &USUAL);
     let mut late = 0.0;
     for at in 0..60 {
         push(&mut windows, tick(at), |windows| {
             if windows.under_way.is_some() {
-                assert!(windows.add_late(f64::from(at) * 10.0, SERIES, Class::Counter, &one()));
+                assert!(windows.add_late(f64::from(at) * 10.0, SERIES, &one()));
                 late += 1.0;
             }
         });
@@ -189,7 +191,7 @@ fn a_late_sample_that_comes_while_its_slot_is_merged_is_in_the_coarse_one() {
 
 #[test]
 fn a_wall_clock_that_is_set_back_again_and_again_leaves_no_gap() {
-    let mut windows = Windows::new(10.0, &super::DEFAULT_WINDOWS);
+    let mut windows = Windows::new(10.0, &USUAL);
     for at in 0..1000 {
         let wall = 10_000.0 + f64::from(at % 3 * 10); // never reaches a minute
         let monotonic = f64::from(at) * 10.0;
@@ -203,7 +205,7 @@ fn a_wall_clock_that_is_set_back_again_and_again_leaves_no_gap() {
 
 #[test]
 fn a_late_sample_reaches_the_coarse_slot_although_its_labels_were_moved() {
-    let mut windows = Windows::new(10.0, &super::DEFAULT_WINDOWS);
+    let mut windows = Windows::new(10.0, &USUAL);
     for at in 0..12 {
         let step = |is_later| if is_later { -3600.0 } else { 0.0 };
         let monotonic = f64::from(at) * 10.0;
@@ -220,7 +222,7 @@ fn a_late_sample_reaches_the_coarse_slot_although_its_labels_were_moved() {
         [0, 1, 2].map(of_level)
     };
     let before = samples_of(&windows);
-    assert!(windows.add_late(36_005.0, SERIES, Class::Counter, &one()));
+    assert!(windows.add_late(36_005.0, SERIES, &one()));
     for (after, before) in samples_of(&windows).into_iter().zip(before) {
         assert_equal(after, before + 1.0);
     }
@@ -228,7 +230,7 @@ fn a_late_sample_reaches_the_coarse_slot_although_its_labels_were_moved() {
 
 #[test]
 fn without_slots_there_is_nothing_to_say() {
-    let mut windows = Windows::new(10.0, &super::DEFAULT_WINDOWS);
+    let mut windows = Windows::new(10.0, &USUAL);
     assert!(windows.newest().is_none() && windows.due().is_none());
     assert!(windows.select(60.0).is_empty() && windows.since() > f64::MAX);
     assert_equal(windows.longest(), 3600.0);
