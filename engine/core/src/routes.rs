@@ -10,8 +10,10 @@
 
 use std::hint::black_box;
 
+use crate::cut::Cut;
+use crate::index::{Index, MISS};
 use crate::metric::{Class, Id};
-use crate::spelling::SpellingHasher;
+use crate::spelling::{Print, Spelling, SpellingHasher};
 
 /// A longer spelling gets no route: their memory must not be the sender's choice.
 pub const LONGEST_SPELLING: usize = 512;
@@ -19,33 +21,34 @@ pub const LONGEST_SPELLING: usize = 512;
 /// More routes than this are not all in a core's own cache.
 const LARGE: usize = 8192;
 
-/// There is no such route.
-pub const MISS: u32 = u32::MAX;
+/// Routes that lie in one piece of memory.
+const PIECE: usize = 1024;
 
 /// Where the values of one spelling go.
+///
+/// One line of a cache: all that a line of a known spelling needs to find its accumulator.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub struct Route {
-    /// The series.
-    pub id: Id,
-    /// Says, with the id, that it is still the same series.
-    pub generation: u32,
-    /// The open slot that `place` is about.
-    pub epoch: u32,
-    /// Where the series is in that open slot.
-    pub place: u32,
-    /// The sample rate, in (0, 1].
-    pub rate: f64,
+    /// Tells whether it is the route of a spelling.
+    pub print: Print,
     /// The form of the series' cells.
     pub class: Class,
+    /// Where the series is in an open slot.
+    pub place: u32,
+    /// The open slot that `place` is about.
+    pub epoch: u32,
+    /// The sample rate, in (0, 1].
+    pub rate: f64,
 }
 
-/// What tells one line from another: the text in front of the value and the text behind it.
-#[derive(Clone, Copy)]
-pub struct Spelling<'a> {
-    /// Up to the first colon.
-    pub name: &'a [u8],
-    /// From behind the first bar.
-    pub suffix: &'a [u8],
+/// The series that a route leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// Which.
+    pub id: Id,
+    /// Says, with the id, that it is still the same one.
+    pub generation: u32,
 }
 
 /// Some `most` routes at most, and as many of the generation before.
@@ -64,16 +67,36 @@ impl Routes {
         Self { most, hasher, current: Generation::default(), previous: Generation::default() }
     }
 
-    /// The hash of a spelling; senders cannot predict it.
+    /// Hashes the prints of spellings; senders cannot predict how.
     #[inline]
     #[must_use]
-    pub fn hash(&self, spelling: Spelling<'_>) -> u64 {
-        self.hasher.hash(spelling.name, spelling.suffix)
+    pub fn hasher(&self) -> &SpellingHasher {
+        &self.hasher
+    }
+
+    /// The hash of a spelling.
+    #[must_use]
+    pub fn hash(&self, spelling: Spelling<'_>, print: &Print) -> u64 {
+        let hash = self.hasher.hash(print);
+        if print.has_rest() { self.hasher.hash_rest(hash, spelling) } else { hash }
+    }
+
+    /// Find the candidates of many lines, so that they wait for memory at the same time.
+    #[inline]
+    pub fn look_ahead(&self, cuts: &mut [Cut]) {
+        for cut in &mut *cuts {
+            cut.candidate = self.candidate(cut.hash);
+        }
+        if self.is_large() {
+            let candidates = cuts.iter().map(|cut| cut.candidate).filter(|&at| at != MISS);
+            // One after the other, they arrive hardly later than the first one alone would.
+            candidates.for_each(|candidate| _ = black_box(self.current.at(candidate).epoch));
+        }
     }
 
     /// A route that probably is the one of the spelling with this hash, or `MISS`.
     ///
-    /// Touches the index alone, so that many of these can wait for memory at the same time.
+    /// Looks at the index alone.
     #[inline]
     #[must_use]
     pub fn candidate(&self, hash: u64) -> u32 {
@@ -84,64 +107,65 @@ impl Routes {
     #[inline]
     #[must_use]
     pub fn is_large(&self) -> bool {
-        self.current.routes.len() > LARGE
+        self.current.origins.len() > LARGE
     }
 
-    /// Bring a route into the cache; to touch many, one after the other, takes hardly longer.
+    /// The route of a line that was looked ahead for, or `MISS`.
     #[inline]
-    pub fn touch(&self, number: u32) {
-        black_box(self.current.routes[number as usize].0.start);
-    }
-
-    /// Bring the spelling of a route into the cache.
-    #[inline]
-    pub fn touch_spelling(&self, number: u32) {
-        black_box(self.current.spellings[self.current.routes[number as usize].0.start as usize]);
-    }
-
-    /// The route of a spelling, or `MISS`; `candidate` is where to look first.
-    #[inline]
-    pub fn find(&mut self, hash: u64, spelling: Spelling<'_>, candidate: u32) -> u32 {
-        if candidate != MISS && self.current.is_route_of(candidate, spelling) {
-            return candidate;
+    pub fn find(&mut self, cut: &Cut, text: &[u8]) -> u32 {
+        let Cut { candidate, print, hash, .. } = cut;
+        if *candidate != MISS
+            && self.current.at(*candidate).print == *print
+            && (!print.has_rest()
+                || self.current.has_rest_of(*candidate, cut.spelling(text), print))
+        {
+            return *candidate;
         }
-        self.find_elsewhere(hash, spelling)
+        self.find_elsewhere(*hash, cut.spelling(text), print)
     }
 
     #[cold]
-    fn find_elsewhere(&mut self, hash: u64, spelling: Spelling<'_>) -> u32 {
-        let found = self.current.find(hash, spelling);
+    fn find_elsewhere(&mut self, hash: u64, spelling: Spelling<'_>, print: &Print) -> u32 {
+        let found = self.current.find(hash, spelling, print);
         if found != MISS {
             return found;
         }
-        let found = self.previous.find(hash, spelling);
+        let found = self.previous.find(hash, spelling, print);
         if found == MISS {
             return MISS;
         }
-        self.current.add(hash, spelling, self.previous.routes[found as usize].1)
+        let series = self.previous.origins[found as usize].series;
+        self.current.add(hash, spelling, *self.previous.at(found), series)
     }
 
     /// The route at a number that `find` gave.
     #[inline]
     pub fn at(&mut self, number: u32) -> &mut Route {
-        &mut self.current.routes[number as usize].1
+        self.current.at_mut(number)
+    }
+
+    /// The series of the route at a number that `find` gave.
+    #[must_use]
+    pub fn series(&self, number: u32) -> Series {
+        self.current.origins[number as usize].series
     }
 
     /// Remember the route of a spelling, in place of an older one; not when there is no room.
-    pub fn learn(&mut self, spelling: Spelling<'_>, route: Route) {
-        let hash = self.hash(spelling);
-        let known = self.find_elsewhere(hash, spelling);
+    pub fn learn(&mut self, spelling: Spelling<'_>, route: Route, series: Series) {
+        let hash = self.hash(spelling, &route.print);
+        let known = self.find_elsewhere(hash, spelling, &route.print);
         if known != MISS {
             *self.at(known) = route;
+            self.current.origins[known as usize].series = series;
         } else if !self.is_full() && spelling.length() <= LONGEST_SPELLING {
-            self.current.add(hash, spelling, route);
+            self.current.add(hash, spelling, route, series);
         }
     }
 
     /// Whether it is time to `turn`.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.current.routes.len() >= self.most
+        self.current.origins.len() >= self.most
     }
 
     /// Begin a generation; numbers of routes are void. Returns what to drop, which may take long.
@@ -152,135 +176,72 @@ impl Routes {
     }
 }
 
-impl Spelling<'_> {
-    fn length(&self) -> usize {
-        self.name.len() + self.suffix.len()
-    }
-}
-
 /// Routes of one age.
 #[derive(Default)]
 pub struct Generation {
     index: Index,
-    routes: Vec<(Place, Route)>,
-    spellings: Vec<u8>,
+    /// In pieces: to move all of them into a larger one would take long.
+    routes: Vec<Vec<Route>>,
+    /// By the number of the route.
+    origins: Vec<Origin>,
+    rests: Vec<u8>,
 }
 
-/// Where a spelling is in `spellings`: the name, then the suffix.
+/// What is rarely needed of a route.
 #[derive(Clone, Copy)]
-struct Place {
-    start: u32,
-    name: u16,
-    suffix: u16,
+struct Origin {
+    series: Series,
+    /// Where in `rests` is what the print does not have.
+    rest: u32,
 }
 
 impl Generation {
     #[inline]
-    fn is_route_of(&self, number: u32, spelling: Spelling<'_>) -> bool {
-        let place = self.routes[number as usize].0;
-        let start = place.start as usize;
-        let (name, suffix) = (usize::from(place.name), usize::from(place.suffix));
-        name == spelling.name.len()
-            && suffix == spelling.suffix.len()
-            && self.spellings[start..start + name] == *spelling.name
-            && self.spellings[start + name..start + name + suffix] == *spelling.suffix
+    fn at(&self, number: u32) -> &Route {
+        &self.routes[number as usize / PIECE][number as usize % PIECE]
     }
 
-    fn find(&self, hash: u64, spelling: Spelling<'_>) -> u32 {
-        self.index.find(hash, |number| self.is_route_of(number, spelling))
+    #[inline]
+    fn at_mut(&mut self, number: u32) -> &mut Route {
+        &mut self.routes[number as usize / PIECE][number as usize % PIECE]
     }
 
-    fn add(&mut self, hash: u64, spelling: Spelling<'_>, route: Route) -> u32 {
-        let (Ok(start), Ok(number)) =
-            (u32::try_from(self.spellings.len()), u32::try_from(self.routes.len()))
+    #[inline]
+    fn is_route_of(&self, number: u32, spelling: Spelling<'_>, print: &Print) -> bool {
+        self.at(number).print == *print
+            && (!print.has_rest() || self.has_rest_of(number, spelling, print))
+    }
+
+    fn has_rest_of(&self, number: u32, spelling: Spelling<'_>, print: &Print) -> bool {
+        let start = self.origins[number as usize].rest as usize;
+        let (name, suffix) = print.rest_lengths();
+        let (name_rest, suffix_rest) = spelling.rest();
+        let known = &self.rests[start..start + name + suffix];
+        // Most often one of them is empty, and then it is not worth a call.
+        (name == 0 || known[..name] == *name_rest) && (suffix == 0 || known[name..] == *suffix_rest)
+    }
+
+    fn find(&self, hash: u64, spelling: Spelling<'_>, print: &Print) -> u32 {
+        self.index.find(hash, |number| self.is_route_of(number, spelling, print))
+    }
+
+    fn add(&mut self, hash: u64, spelling: Spelling<'_>, route: Route, series: Series) -> u32 {
+        let (Ok(rest), Ok(number)) =
+            (u32::try_from(self.rests.len()), u32::try_from(self.origins.len()))
         else {
             return MISS; // four gigabytes of spellings
         };
-        let length = |text: &[u8]| u16::try_from(text.len()).expect("LONGEST_SPELLING is less");
-        let place = Place { start, name: length(spelling.name), suffix: length(spelling.suffix) };
-        self.spellings.extend_from_slice(spelling.name);
-        self.spellings.extend_from_slice(spelling.suffix);
-        self.routes.push((place, route));
+        let (name, suffix) = spelling.rest();
+        self.rests.extend_from_slice(name);
+        self.rests.extend_from_slice(suffix);
+        if self.origins.len().is_multiple_of(PIECE) {
+            self.routes.push(Vec::with_capacity(PIECE));
+        }
+        self.routes[number as usize / PIECE].push(route);
+        self.origins.push(Origin { series, rest });
         self.index.insert(hash, number);
         number
     }
-}
-
-/// Hash to number: open addressing over entries of eight bytes, half of it a part of the hash.
-///
-/// It is in parts that grow one at a time, so that no growth takes long.
-#[derive(Default)]
-struct Index([Part; PARTS]);
-
-const PARTS: usize = 16;
-
-#[derive(Default)]
-struct Part {
-    /// The hash's low half above, the number plus one below; 0 is empty. A power of two long.
-    entries: Vec<u64>,
-    used: usize,
-}
-
-impl Index {
-    #[inline]
-    fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> u32 {
-        let entries = &self.0[part_of(hash)].entries;
-        let Some(mask) = entries.len().checked_sub(1) else { return MISS };
-        let tag = low_half(hash);
-        let mut at = tag as usize & mask;
-        loop {
-            let entry = entries[at & mask];
-            if entry == 0 {
-                return MISS;
-            }
-            let number = low_half(entry) - 1;
-            if low_half(entry >> 32) == tag && is_it(number) {
-                return number;
-            }
-            at += 1;
-        }
-    }
-
-    fn insert(&mut self, hash: u64, number: u32) {
-        let part = &mut self.0[part_of(hash)];
-        if part.used * 4 >= part.entries.len() * 3 {
-            part.grow();
-        }
-        part.used += 1;
-        part.put(u64::from(low_half(hash)) << 32 | u64::from(number + 1));
-    }
-}
-
-impl Part {
-    fn grow(&mut self) {
-        let longer = vec![0; (self.entries.len() * 2).max(16)];
-        for entry in std::mem::replace(&mut self.entries, longer) {
-            if entry != 0 {
-                self.put(entry);
-            }
-        }
-    }
-
-    fn put(&mut self, entry: u64) {
-        let mask = self.entries.len() - 1;
-        let mut at = low_half(entry >> 32) as usize & mask;
-        while self.entries[at] != 0 {
-            at = (at + 1) & mask;
-        }
-        self.entries[at] = entry;
-    }
-}
-
-/// The part is chosen by bits that the place in it is not chosen by.
-#[inline]
-fn part_of(hash: u64) -> usize {
-    (hash >> 60) as usize % PARTS
-}
-
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the other half is cut off on purpose")]
-fn low_half(bits: u64) -> u32 {
-    bits as u32
 }
 
 #[cfg(test)]
@@ -291,15 +252,37 @@ mod tests {
         Spelling { name: name.as_bytes(), suffix: suffix.as_bytes() }
     }
 
-    fn route(id: Id) -> Route {
-        Route { id, generation: 0, epoch: 0, place: 0, rate: 1.0, class: Class::Counter }
+    fn learn(routes: &mut Routes, spelling: Spelling<'_>, id: Id) {
+        let print = spelling.print();
+        let route = Route { print, class: Class::Counter, place: 0, epoch: 0, rate: 1.0 };
+        routes.learn(spelling, route, Series { id, generation: 0 });
     }
 
     fn look(routes: &mut Routes, spelling: Spelling<'_>) -> Option<Id> {
-        let hash = routes.hash(spelling);
-        let candidate = routes.candidate(hash);
-        let found = routes.find(hash, spelling, candidate);
-        (found != MISS).then(|| routes.at(found).id)
+        let print = spelling.print();
+        let found = routes.find_elsewhere(routes.hash(spelling, &print), spelling, &print);
+        (found != MISS).then(|| routes.series(found).id)
+    }
+
+    #[test]
+    fn a_route_is_one_line_of_a_cache() {
+        assert_eq!(size_of::<Route>(), 64);
+    }
+
+    #[test]
+    fn spellings_that_differ_in_what_no_print_has_are_two() {
+        let mut routes = Routes::new(10);
+        let fill = "x".repeat(40);
+        let names = [format!("{fill}a"), format!("{fill}b")];
+        learn(&mut routes, spelling(&names[0], "c"), 1);
+        learn(&mut routes, spelling(&names[1], "c"), 2);
+        learn(&mut routes, spelling("a", "c|#tag:one"), 3);
+        learn(&mut routes, spelling("a", "c|#tag:two"), 4);
+        assert_eq!(look(&mut routes, spelling(&names[0], "c")), Some(1));
+        assert_eq!(look(&mut routes, spelling(&names[1], "c")), Some(2));
+        assert_eq!(look(&mut routes, spelling("a", "c|#tag:one")), Some(3));
+        assert_eq!(look(&mut routes, spelling("a", "c|#tag:two")), Some(4));
+        assert_eq!(look(&mut routes, spelling("a", "c|#tag:six")), None);
     }
 
     #[test]
@@ -307,7 +290,7 @@ mod tests {
         let mut routes = Routes::new(100_000);
         let names: Vec<String> = (0..20_000).map(|number| format!("name{number}")).collect();
         for (id, name) in (0..).zip(&names) {
-            routes.learn(spelling(name, "c"), route(id));
+            learn(&mut routes, spelling(name, "c"), id);
         }
         for (id, name) in (0..).zip(&names) {
             assert_eq!(look(&mut routes, spelling(name, "c")), Some(id));
@@ -318,23 +301,23 @@ mod tests {
     #[test]
     fn a_letter_that_moves_from_the_name_to_the_suffix_makes_another_spelling() {
         let mut routes = Routes::new(10);
-        routes.learn(spelling("ab", "c"), route(1));
+        learn(&mut routes, spelling("ab", "c"), 1);
         assert_eq!(look(&mut routes, spelling("a", "bc")), None);
     }
 
     #[test]
     fn what_is_learnt_again_replaces_the_older_route() {
         let mut routes = Routes::new(1);
-        routes.learn(spelling("a", "c"), route(1));
-        routes.learn(spelling("a", "c"), route(2));
+        learn(&mut routes, spelling("a", "c"), 1);
+        learn(&mut routes, spelling("a", "c"), 2);
         assert_eq!(look(&mut routes, spelling("a", "c")), Some(2));
     }
 
     #[test]
     fn only_what_is_used_survives_two_turns() {
         let mut routes = Routes::new(10);
-        routes.learn(spelling("used", "c"), route(1));
-        routes.learn(spelling("idle", "c"), route(2));
+        learn(&mut routes, spelling("used", "c"), 1);
+        learn(&mut routes, spelling("idle", "c"), 2);
         for _ in 0..2 {
             drop(routes.turn());
             assert_eq!(look(&mut routes, spelling("used", "c")), Some(1));
@@ -346,12 +329,12 @@ mod tests {
     fn no_more_than_most_are_learnt_until_the_turn() {
         let mut routes = Routes::new(2);
         for (id, name) in (0..).zip(["a", "b", "c"]) {
-            routes.learn(spelling(name, "c"), route(id));
+            learn(&mut routes, spelling(name, "c"), id);
         }
         assert!(routes.is_full());
         assert_eq!(look(&mut routes, spelling("c", "c")), None);
         drop(routes.turn());
-        routes.learn(spelling("c", "c"), route(2));
+        learn(&mut routes, spelling("c", "c"), 2);
         assert_eq!(look(&mut routes, spelling("c", "c")), Some(2));
     }
 
@@ -359,9 +342,9 @@ mod tests {
     fn a_spelling_that_is_too_long_gets_no_route() {
         let mut routes = Routes::new(2);
         let long = "x".repeat(LONGEST_SPELLING);
-        routes.learn(spelling(&long, "c"), route(1));
+        learn(&mut routes, spelling(&long, "c"), 1);
         assert_eq!(look(&mut routes, spelling(&long, "c")), None);
-        routes.learn(spelling(&long, ""), route(1));
+        learn(&mut routes, spelling(&long, ""), 1);
         assert_eq!(look(&mut routes, spelling(&long, "")), Some(1));
     }
 }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::accounts::Accounts;
+use crate::cut::Cut;
+use crate::index::MISS;
 use crate::metric::Class;
 use crate::open::{Form, Open};
 use crate::past::{Late, Placed};
-use crate::routes::{Generation, LONGEST_SPELLING, MISS, Route, Routes, Spelling};
-use crate::scan::{self, NONE};
+use crate::routes::{Generation, LONGEST_SPELLING, Route, Routes, Series};
+use crate::scan::Scan;
 use crate::shared::Shared;
+use crate::spelling::Spelling;
 use crate::sys::Datagram;
 use crate::table::Found;
 use crate::values::{self, Target};
@@ -21,24 +24,13 @@ use crate::wire::extended::Extended;
 use crate::wire::parse::{Line, Reason, Sample, parse_line};
 
 /// Lines that are cut before the first of them is taken: their look-ups wait for memory together.
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 128;
 
-/// Where a line is in the text, and what is known of its route.
-#[derive(Clone, Copy)]
-struct Cut {
-    start: u32,
-    colon: u32,
-    bar: u32,
-    end: u32,
-    hash: u64,
-    candidate: u32,
-}
-
-/// A line that was cut, and its route.
+/// A line that was cut, and where its value goes.
 #[derive(Clone, Copy)]
 struct Routed {
     cut: u32,
-    number: u32,
+    target: Target,
 }
 
 /// See above; whoever uses it has it alone (it is behind a mutex).
@@ -53,6 +45,7 @@ pub struct Shard {
     /// When the open slot began, in monotonic seconds.
     opened: f64,
     routes: Vec<(Dialect, Routes)>,
+    scan: Scan,
     cuts: Vec<Cut>,
     /// By class.
     routed: [Vec<Routed>; Class::ALL.len()],
@@ -69,6 +62,7 @@ impl Shard {
             epoch: 1,
             opened,
             routes: Vec::new(),
+            scan: Scan::default(),
             cuts: Vec::with_capacity(TOGETHER),
             routed: Default::default(),
         }
@@ -151,33 +145,18 @@ impl Shard {
     /// Cut the lines between `start` and `end`, where a line feed is.
     fn cut(&mut self, shared: &Shared, speech: usize, text: &[u8], start: usize, end: usize) {
         assert!(u32::try_from(text.len()).is_ok(), "buffers are smaller than 4 GiB");
-        #[expect(clippy::cast_possible_truncation, reason = "it is in the text")]
-        let offset = |at: usize| at as u32;
+        let mut scan = std::mem::take(&mut self.scan);
+        scan.read(&text[start..], end - start + 1);
         let mut at = start;
         while at < end {
-            let marks = scan::marks(text, at);
-            let mut cut = Cut {
-                start: offset(at),
-                colon: 0,
-                bar: 0,
-                end: offset(marks.end),
-                hash: 0,
-                candidate: MISS,
-            };
-            if marks.bar != NONE {
-                let spelling = Spelling {
-                    name: &text[at..marks.colon],
-                    suffix: &text[marks.bar + 1..marks.end],
-                };
-                cut.hash = self.routes[speech].1.hash(spelling);
-                (cut.colon, cut.bar) = (offset(marks.colon), offset(marks.bar));
-            }
+            let cut = Cut::new(text, start, at, &scan, &self.routes[speech].1);
+            at = cut.next();
             self.cuts.push(cut);
             if self.cuts.len() == TOGETHER {
                 self.run(shared, speech, text);
             }
-            at = marks.end + 1;
         }
+        self.scan = scan;
     }
 
     /// Take the lines that were cut.
@@ -186,21 +165,13 @@ impl Shard {
     /// alone, and a branch that is always the same costs nothing.
     fn run(&mut self, shared: &Shared, speech: usize, text: &[u8]) {
         let mut cuts = std::mem::take(&mut self.cuts);
-        let routes = &self.routes[speech].1;
-        for cut in cuts.iter_mut().filter(|cut| cut.bar > 0) {
-            cut.candidate = routes.candidate(cut.hash);
-        }
-        if routes.is_large() {
-            let candidates = || cuts.iter().map(|cut| cut.candidate).filter(|&at| at != MISS);
-            candidates().for_each(|candidate| routes.touch(candidate));
-            candidates().for_each(|candidate| routes.touch_spelling(candidate));
-        }
+        self.routes[speech].1.look_ahead(&mut cuts);
         for (at, cut) in (0..).zip(&cuts) {
-            if let Some((number, class)) = self.route_of(shared, speech, text, *cut) {
-                self.routed[class as usize].push(Routed { cut: at, number });
+            if let Some(target) = self.target_of(shared, speech, text, cut) {
+                self.routed[target.class as usize].push(Routed { cut: at, target });
             } else {
                 self.add_routed(shared, speech, text, &cuts);
-                self.take_line(shared, speech, &text[cut.start as usize..cut.end as usize]);
+                self.take_line(shared, speech, cut.line(text));
             }
         }
         self.add_routed(shared, speech, text, &cuts);
@@ -208,31 +179,43 @@ impl Shard {
         self.cuts = cuts;
     }
 
-    /// The route of a line, with its place in the open slot.
+    /// Where the value of a line goes, if there is a route that says it.
     #[inline]
-    fn route_of(
+    fn target_of(
         &mut self,
         shared: &Shared,
         speech: usize,
         text: &[u8],
-        cut: Cut,
-    ) -> Option<(u32, Class)> {
-        if cut.bar == 0 {
+        cut: &Cut,
+    ) -> Option<Target> {
+        if !cut.has_value() {
             return None;
         }
-        let spelling = Spelling {
-            name: &text[cut.start as usize..cut.colon as usize],
-            suffix: &text[cut.bar as usize + 1..cut.end as usize],
-        };
         let routes = &mut self.routes[speech].1;
-        let number = routes.find(cut.hash, spelling, cut.candidate);
+        let number = routes.find(cut, text);
         if number == MISS {
             return None;
         }
+        let Route { class, place, epoch, rate, .. } = *routes.at(number);
+        if epoch == self.epoch {
+            return Some(Target { class, place, rate });
+        }
+        let place = self.activate(shared, speech, number)?;
+        Some(Target { class, place, rate })
+    }
+
+    /// Give a route its place in the open slot; none if its series is gone.
+    #[cold]
+    fn activate(&mut self, shared: &Shared, speech: usize, number: u32) -> Option<u32> {
+        let routes = &mut self.routes[speech].1;
+        let Series { id, generation } = routes.series(number);
+        if !shared.table().touch(id, generation, self.opened) {
+            return None;
+        }
         let route = routes.at(number);
-        let is_active = route.epoch == self.epoch
-            || activate(route, self.epoch, self.opened, &mut self.open, shared);
-        is_active.then_some((number, route.class))
+        route.place = self.open.spelling_place(id, route.class);
+        route.epoch = self.epoch;
+        Some(route.place)
     }
 
     fn add_routed(&mut self, shared: &Shared, speech: usize, text: &[u8], cuts: &[Cut]) {
@@ -257,24 +240,20 @@ impl Shard {
         cuts: &[Cut],
     ) {
         let mut waiting = std::mem::take(&mut self.routed[class as usize]);
-        let routes = &mut self.routes[speech].1;
-        if routes.is_large() {
+        if self.routes[speech].1.is_large() {
             for each in &waiting {
-                self.open.touch(class, routes.at(each.number).place);
+                self.open.touch(class, each.target.place);
             }
         }
-        for Routed { cut, number } in waiting.drain(..) {
-            let cut = cuts[cut as usize];
-            let value = cut.colon as usize + 1..cut.bar as usize;
-            let (dialect, routes) = &mut self.routes[speech];
-            let is_delta = dialect.gauge_sign == GaugeSign::Delta;
-            let Route { place, rate, .. } = *routes.at(number);
-            let target = Target { class, place, rate };
-            let values = values::add_text(&mut self.open, target, text, value, is_delta);
+        let is_delta = self.routes[speech].0.gauge_sign == GaugeSign::Delta;
+        for Routed { cut, target } in waiting.drain(..) {
+            let cut = &cuts[cut as usize];
+            let target = Target { class, ..target };
+            let values = values::add_text(&mut self.open, target, text, cut.value(), is_delta);
             self.accounts.aggregated += u64::from(values > 0);
             self.accounts.values += values;
             if values == 0 {
-                self.take_line(shared, speech, &text[cut.start as usize..cut.end as usize]);
+                self.take_line(shared, speech, cut.line(text));
             }
         }
         self.routed[class as usize] = waiting;
@@ -352,30 +331,19 @@ impl Shard {
         if line.len() > LONGEST_SPELLING {
             return;
         }
-        let route = Route {
-            id: found.id,
-            generation: found.generation,
-            epoch: self.epoch,
-            place,
-            rate: sample.rate,
-            class: sample.key.kind().class(),
-        };
         let spelling = Spelling { name: &line[..colon], suffix: &line[colon + bar + 1..] };
-        self.routes[speech].1.learn(spelling, route);
+        let route = Route {
+            print: spelling.print(),
+            class: sample.key.kind().class(),
+            place,
+            epoch: self.epoch,
+            rate: sample.rate,
+        };
+        let series = Series { id: found.id, generation: found.generation };
+        self.routes[speech].1.learn(spelling, route, series);
     }
 }
 
 fn next_stamp(shared: &Shared) -> u64 {
     shared.stamp.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Give a route its place in the open slot; false if its series is gone.
-#[cold]
-fn activate(route: &mut Route, epoch: u32, opened: f64, open: &mut Open, shared: &Shared) -> bool {
-    if !shared.table().touch(route.id, route.generation, opened) {
-        return false;
-    }
-    route.place = open.spelling_place(route.id, route.class);
-    route.epoch = epoch;
-    true
 }

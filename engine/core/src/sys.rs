@@ -16,7 +16,7 @@ pub const BATCH: usize = 64;
 pub const SIZE: usize = 65_536;
 
 /// How many bytes behind a datagram may be read or written, whatever its length.
-pub const SLACK: usize = 64;
+pub const SLACK: usize = 96;
 
 // Buffers that are a multiple of 4 KiB apart would share the same few sets of every cache, so they
 // are 23 cache lines more apart: as many as a packet of an Ethernet fills.
