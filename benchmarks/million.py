@@ -28,13 +28,13 @@ ROUNDS = 31
 
 METHOD = (
     "An engine in a fresh process pinned to cores {cores}: half counters, 20 % gauges, 25 % "
-    "timers, 5 % sets, no tags, one sample a series in each of {rounds} intervals of 10 s, whose "
-    "ends are simulated. Each is sealed by the sidecar's flusher, while the engine receives {pace} "
-    "datagrams/s over UDP from core {sender}, a thread calls `ingest` with one line again and "
-    "again, and a coroutine sleeps for 1 ms again and again. Shown: how long a seal took until the "
-    "interval was delivered; the longest call and the longest delay of the coroutine in any seal, "
-    "and for scale the same while nothing was sealed (both wait for the interpreter's lock and "
-    "for a core as well: there are more busy threads than cores). Then questions over the last "
+    "timers, 5 % sets, no tags, one sample a series in each of twice {rounds} intervals of 10 s, "
+    "whose ends are simulated. Each is sealed by the sidecar's flusher, while the engine receives "
+    "{pace} datagrams/s over UDP from core {sender}. In the first half a thread calls `ingest` with "
+    "one line again and again, in the second half a coroutine sleeps for 1 ms again and again: not "
+    "at once, because they would wait for each other's turn with the interpreter. Shown: how long "
+    "a seal took until the interval was delivered; the longest call and the longest delay of the "
+    "coroutine in any seal, and for scale while nothing was sealed. Then questions over the last "
     "{window:g} s, median and slowest, until the last `Row` was there in Python; and the same "
     "questions to the engine alone, until the last row was there in Rust."
 )
@@ -48,7 +48,7 @@ class Answers(NamedTuple):
 
 
 def reports(effort: Effort) -> Iterator[Report]:
-    """Measure; takes about a minute in full."""
+    """Measure; takes about two minutes in full."""
     rounds = max(7, effort.of(ROUNDS))
     series, python_series = effort.of(SERIES), effort.of(PYTHON_SERIES)
     cause = why_not_native()

@@ -28,13 +28,15 @@ from vitald.aggregator.sockets import Address, bind
 from vitald.clock import Instant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
     from typing import Literal
 
     from vitald.aggregator.engine import Engine
     from vitald.aggregator.interval import Interval
 
     Name = Literal["native", "python"]
+    _Watch = Callable[[Engine, "Watched"], AbstractAsyncContextManager[None]]
 
 INTERVAL = 10.0
 WINDOW = 60.0
@@ -48,9 +50,10 @@ _PACED = "paced"
 
 
 class Watched:
-    """The longest call of `ingest` and the longest delay of the loop in each round; seconds.
+    """The longest call of `ingest` or the longest delay of the loop in each round; seconds.
 
-    `received` and `dropped` are datagrams of the paced load.
+    One or the other: a thread that calls without a pause takes the interpreter's lock from the
+    loop, and a sidecar has none such. `received` and `dropped` are datagrams of the paced load.
     """
 
     def __init__(self) -> None:
@@ -126,14 +129,16 @@ async def _rounds(
     ]
     sealer = _Sealer(engine)
     seals, sealing, quiet = [], Watched(), Watched()
-    for _ in range(rounds):
-        for datagram in datagrams:
-            engine.ingest(datagram, label="filled")
-            await asyncio.sleep(0)
-        async with _watch(engine, quiet):
-            await asyncio.sleep(QUIET_SECONDS)
-        async with _watch(engine, sealing):
-            seals.append(await sealer.seal())
+    # Each half has a roll-up of every level.
+    for watch in (_watch_calls, _watch_loop):
+        for _ in range(rounds):
+            for datagram in datagrams:
+                engine.ingest(datagram, label="filled")
+                await asyncio.sleep(0)
+            async with _watch(engine, quiet, watch):
+                await asyncio.sleep(QUIET_SECONDS)
+            async with _watch(engine, sealing, watch):
+                seals.append(await sealer.seal())
     await sealer.stop()
     return seals, sealing, quiet
 
@@ -177,19 +182,25 @@ class _Sealer:
 
 
 @asynccontextmanager
-async def _watch(engine: Engine, watched: Watched) -> AsyncIterator[None]:
-    """Call `ingest` from a thread and sleep in the loop, all the time; note the longest of each."""
+async def _watch(engine: Engine, watched: Watched, watch: _Watch) -> AsyncIterator[None]:
+    """Watch one thing, and count the datagrams of the paced load."""
     received, dropped = _paced(engine)
-    with _caller(engine, watched.calls):
-        delays = [0.0]
-        beat = asyncio.create_task(_beat(delays))
+    async with watch(engine, watched):
         yield
-        await asyncio.sleep(2 * _BEAT)  # a delay is known when it is over
-        beat.cancel()
-        watched.delays.append(max(delays))
     now_received, now_dropped = _paced(engine)
     watched.received += now_received - received
     watched.dropped += now_dropped - dropped
+
+
+@asynccontextmanager
+async def _watch_loop(_: Engine, watched: Watched) -> AsyncIterator[None]:
+    """Sleep in the loop again and again; note the longest delay."""
+    delays = [0.0]
+    beat = asyncio.create_task(_beat(delays))
+    yield
+    await asyncio.sleep(2 * _BEAT)  # a delay is known when it is over
+    beat.cancel()
+    watched.delays.append(max(delays))
 
 
 def _paced(engine: Engine) -> tuple[int, int]:
@@ -204,8 +215,9 @@ async def _beat(delays: list[float]) -> None:
         delays.append(time.perf_counter() - began - _BEAT)
 
 
-@contextmanager
-def _caller(engine: Engine, calls: list[float]) -> Iterator[None]:
+@asynccontextmanager
+async def _watch_calls(engine: Engine, watched: Watched) -> AsyncIterator[None]:
+    """Call `ingest` from a thread without a pause; note the longest call."""
     if not engine.threadsafe:  # its pauses are those of the loop
         yield
         return
@@ -217,7 +229,7 @@ def _caller(engine: Engine, calls: list[float]) -> Iterator[None]:
             began = time.perf_counter()
             engine.ingest(b"called:1|c", label="called")
             longest = max(longest, time.perf_counter() - began)
-        calls.append(longest)
+        watched.calls.append(longest)
 
     thread = threading.Thread(target=call)
     thread.start()
