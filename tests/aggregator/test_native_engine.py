@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -155,3 +157,29 @@ def test_what_is_no_socket_is_refused_with_the_systems_error(engine, number, tmp
 def test_a_dialect_that_the_engine_does_not_know_is_refused(engine, changed, message):
     with pytest.raises(ValueError, match=message):
         engine.ingest(b"a:1|c", dialect=DEFAULT_DIALECT._replace(**changed))
+
+
+FORKED = """
+import os
+import socket
+
+from vitald.aggregator.native_engine import NativeEngine
+from vitald.clock import Instant
+
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    sock.bind(("127.0.0.1", 0))
+    sock.setblocking(False)
+    engine = NativeEngine(Instant(0.0, 0.0))
+    engine.attach(sock, "udp")
+    child = os.fork()
+    if child:
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        engine.detach(sock)
+"""
+
+
+def test_a_child_that_was_forked_beside_readers_ends_as_it_would_without():
+    ended = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.stdout, ended.stderr) == ("0\n", "")

@@ -5,8 +5,10 @@
 
 use std::io;
 use std::iter;
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -44,6 +46,8 @@ pub struct Reader {
 struct Running {
     wake: UnixStream,
     thread: JoinHandle<()>,
+    /// Which process it runs in: one that was forked has none of its parent's threads.
+    process: u32,
 }
 
 impl Reader {
@@ -76,7 +80,7 @@ impl Reader {
         };
         let thread =
             thread::Builder::new().name("vitald-reader".into()).spawn(|| receiving.run())?;
-        let running = Mutex::new(Some(Running { wake, thread }));
+        let running = Mutex::new(Some(Running { wake, thread, process: process::id() }));
         let label = label.to_owned();
         let reader = Self { shard: own, socket, label, is_unix, shared, is_stopped, running };
         drop(reader.books());
@@ -89,7 +93,11 @@ impl Reader {
     /// closed. Nobody counts it: the kernel can only be asked how much memory it fills.
     pub fn stop(&self) {
         let running = locked(&self.running).take();
-        if let Some(Running { wake, thread }) = running {
+        if let Some(Running { wake, thread, process }) = running {
+            if process != process::id() {
+                mem::forget(thread);
+                return;
+            }
             self.is_stopped.store(true, Ordering::Release);
             drop(wake);
             // A panic of the thread is known already: it has poisoned its shard.
