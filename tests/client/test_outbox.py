@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vitald.client import backlog as backlog_module
 from vitald.client import outbox as outbox_module
 from vitald.client.accounts import Accounts
 from vitald.client.outbox import Outbox, pack
-from vitald.client.series import HARD_LIMIT
+from vitald.client.samples import HARD_LIMIT
 from vitald.client.target import parse_url
 from vitald.client.transport import open_transport
 
@@ -137,34 +138,57 @@ def test_everything_goes_over_a_stream(make_client, stream, read_all, add_up):
 
 
 def test_memory_is_bounded_and_every_value_accounted_for(make_client, nobody, monkeypatch):
+    monkeypatch.setattr(backlog_module, "LIMIT", 2000)
     monkeypatch.setattr(outbox_module, "_KEPT_BYTES", 20 * 1432)
     client = make_client(nobody)
     for index in range(30_000):
         client.timing("render", index + 0.5)
         client.incr("jobs")
-    client.flush()
+        if index % 10_000 == 0:
+            client.flush()
     stats = client.stats()
-    assert stats["dropped"]["buffer_full"] > 0
+    assert stats["dropped"]["thinned"] > 0
     assert stats["sent"] + stats["waiting"] + sum(stats["dropped"].values()) == 60_000
+    assert client._flusher.backlog.samples <= 2000
     # One more: the datagram that the flusher had in its hand goes back to the front.
     assert len(client._flusher.outbox._kept) <= 21
-    assert all(len(series.buffer) <= HARD_LIMIT for series in client._flusher._series)
+    assert all(len(series.buffer) <= HARD_LIMIT for series in client._flusher.table.series)
 
 
-def test_counters_survive_what_samples_do_not(make_client, nobody, start_udp, monkeypatch):
-    monkeypatch.setattr(outbox_module, "_KEPT_BYTES", 5 * 1432)
+def test_counts_survive_what_samples_do_not(make_client, nobody, start_udp, monkeypatch):
+    monkeypatch.setattr(backlog_module, "LIMIT", 5000)
     client = make_client(nobody)
     for index in range(20_000):
         client.incr("jobs")
         client.timing("render", index)
-    client.flush()
+        if index % 1000 == 0:
+            assert not client.flush()
+    assert not client.flush()
     receiver = start_udp(client.target.port)
     assert client.flush()
     totals = receiver.totals()
-    dropped = totals.counters["vitald.client.dropped#reason:buffer_full"]
+    thinned = totals.counters["vitald.client.dropped#reason:thinned"]
+    samples = totals.samples["render"]
     assert totals.counters["jobs"] == 20_000
-    assert len(totals.samples["render"]) + dropped == 20_000
-    assert client.stats()["dropped"] == {"buffer_full": dropped}
+    assert len(samples) + thinned == 20_000
+    assert client.stats()["dropped"] == {"thinned": thinned}
+    # What is left stands for all of them.
+    assert sum(1 / rate for _, rate in samples) == pytest.approx(20_000)
+    mean = sum(value / rate for value, rate in samples) / 20_000
+    assert mean == pytest.approx(10_000, rel=0.1)
+
+
+def test_of_what_is_kept_the_oldest_is_dropped_first(make_client, nobody, start_udp, monkeypatch):
+    monkeypatch.setattr(outbox_module, "_KEPT_BYTES", 3 * 100)
+    client = make_client(nobody, datagram_size=100)
+    for number in range(20):
+        client.event(f"event number {number} {'x' * 60}")
+    assert not client.flush()
+    receiver = start_udp(client.target.port)
+    assert client.flush()
+    texts = receiver.totals().texts
+    assert [int(text.split()[2]) for text in texts] == [17, 18, 19]
+    assert client.stats()["dropped"] == {"buffer_full": 17}
 
 
 def test_what_nobody_took_for_long_is_dropped_counted_and_reported(make_client, nobody, start_udp):

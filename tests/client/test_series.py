@@ -5,21 +5,13 @@ from __future__ import annotations
 import math
 from _thread import allocate_lock
 from collections import Counter
-from enum import IntEnum
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitald.client.series import (
-    CounterSeries,
-    Delta,
-    GaugeSeries,
-    SampleSeries,
-    SetSeries,
-    add_up,
-    as_number,
-)
+from vitald.client.series import CounterSeries, GaugeSeries, SetSeries
+from vitald.client.values import Delta
 
 
 class Owner:
@@ -130,23 +122,6 @@ def test_a_set_that_nobody_takes_is_bounded(owner, monkeypatch):
     assert len(drain(series)) <= 10
 
 
-@given(
-    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=600),
-    st.integers(1, 200),
-)
-def test_packed_lines_hold_every_sample_in_order_within_the_size(values, size):
-    series = SampleSeries(Owner(), None, b"render:", b"|ms|#a:1")
-    for value in values:
-        series.record(value)
-    units = drain(series, size)
-    texts = [line[len(b"render:") : -len(b"|ms|#a:1")].split(b":") for line, _ in units]
-    assert [float(text) for part in texts for text in part] == values
-    assert [samples for _, samples in units] == [len(part) for part in texts]
-    for (line, samples), part in zip(units, texts, strict=True):
-        assert len(line) <= size or samples == 1
-        assert all(part)
-
-
 def test_discarding_counts_what_was_folded_and_what_was_not(owner):
     series = CounterSeries(owner, None, b"jobs:", b"|c")
     for _ in range(3):
@@ -156,37 +131,3 @@ def test_discarding_counts_what_was_folded_and_what_was_not(owner):
     assert series.discard() == 4
     assert series.waiting() == 0
     assert drain(series) == []
-
-
-class Level(IntEnum):
-    HIGH = 3
-
-
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [
-        (1, 1),
-        (True, 1),
-        (Level.HIGH, 3),
-        (0.5, 0.5),
-        (2**1023, None),
-        (2**1023 - 1, 2**1023 - 1),
-        (math.inf, None),
-        ("1", None),
-        (bytearray(b"1"), None),
-        (None, None),
-        (1j, None),
-    ],
-)
-def test_what_a_number_is(value, number):
-    assert as_number(value) == number
-    assert type(as_number(value)) in {int, float, type(None)}
-
-
-@given(st.lists(st.floats(-1e12, 1e12) | st.integers(-(2**70), 2**70)))
-def test_sums_are_exact_for_ints_and_rounded_once_for_floats(values):
-    total = add_up(values)
-    if all(type(value) is int for value in values):
-        assert total == sum(values)
-    else:
-        assert total == math.fsum(values)

@@ -21,6 +21,7 @@ from vitald.client.tags import canonical
         (["a:1", "a:2"], (("a", "2"),)),
         ([":1", ""], ()),
         ({"a|b": "c,d"}, (("a_b", "c_d"),)),
+        ([("b", 2), ["a", "1:2"], "c"], (("a", "1:2"), ("b", "2"), ("c", ""))),
     ],
 )
 def test_tags_have_one_form(tags, expected):
@@ -29,3 +30,9 @@ def test_tags_have_one_form(tags, expected):
 
 def test_tags_go_over_a_base():
     assert canonical({"a": "2"}, (("a", "1"), ("z", "9"))) == (("a", "2"), ("z", "9"))
+
+
+@pytest.mark.parametrize("tags", [5, [5], [b"ab"], [("a",)], [("a", "b", "c")]], ids=repr)
+def test_what_is_no_tag_is_an_error(tags):
+    with pytest.raises((TypeError, ValueError)):
+        canonical(tags)

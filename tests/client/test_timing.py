@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import itertools
 import threading
 
 import pytest
@@ -267,9 +268,102 @@ async def test_partials_methods_and_callable_objects_are_measured(span):
     assert [stop - start for start, stop, _ in span.ended] == [1, 1, 11, 1, 1]
 
 
+def test_a_block_inside_itself_keeps_its_beginning_and_frees_the_slot_at_the_end(span):
+    for _ in range(2):
+        with span, span:
+            assert span._free == []
+        assert span._free == [None]
+    assert span.ended == [(2, 3, None), (1, 4, None), (6, 7, None), (5, 8, None)]
+
+
+def test_many_spans_left_in_any_order_keep_their_own_beginnings():
+    spans = [Ticks() for _ in range(4)]
+    for number, one in enumerate(spans):
+        one.now = 100 * number
+    entered = [*spans, *spans]
+    for one in entered:
+        one.__enter__()
+    for one in (*spans[::-1], *spans):
+        one.__exit__(None, None, None)
+    for number, one in enumerate(spans):
+        assert one.ended == [
+            (100 * number + 2, 100 * number + 3, None),
+            (100 * number + 1, 100 * number + 4, None),
+        ]
+        assert one._free == [None]
+
+
+async def test_tasks_that_start_inside_a_block_have_their_own(span):
+    gate = asyncio.Event()
+
+    async def work():
+        with span:
+            await gate.wait()
+
+    with span:
+        tasks = [asyncio.create_task(work()) for _ in range(2)]
+        await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert sorted(start for start, _, _ in span.ended) == [1, 2, 3]
+
+
+def test_threads_that_use_one_timer_all_measure_themselves(client, udp):
+    timer = client.timer("render")
+
+    def work():
+        for _ in range(2000):
+            with timer:
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert timer._free == [None]
+    assert client.flush(timeout=20)
+    samples = udp.totals().values("render")
+    assert len(samples) == 8000
+    assert min(samples) >= 0
+
+
+def test_class_and_static_methods_are_measured_in_either_order(span):
+    class Job:
+        @span
+        @classmethod
+        def one(cls):
+            return cls
+
+        @classmethod
+        @span
+        def two(cls):
+            return cls
+
+        @span
+        @staticmethod
+        def three(value):
+            return value
+
+    assert (Job.one(), Job().two(), Job.three(3)) == (Job, Job, 3)
+    assert len(span.ended) == 3
+
+
+def test_what_cannot_be_measured_is_refused_where_it_is_decorated(span):
+    class Job:
+        pass
+
+    with pytest.raises(TypeError, match="cannot measure class Job: "):
+        span(Job)
+    with pytest.raises(TypeError, match="cannot measure a property: it cannot be called"):
+        span(property(lambda self: 1))
+    assert span.ended == []
+
+
 def test_a_timer_records_milliseconds_with_nanosecond_digits(client, udp, monkeypatch):
-    monkeypatch.setattr("vitald.client.timing.perf_counter_ns", lambda: 1_000_000)
-    monkeypatch.setattr(handles, "perf_counter_ns", lambda: 13_345_679)
+    times = itertools.cycle([1_000_000, 13_345_679])
+    monkeypatch.setattr("vitald.client.timing.perf_counter_ns", lambda: next(times))
+    monkeypatch.setattr(handles, "perf_counter_ns", lambda: next(times))
     timer = client.timer("render", view="home")
     with timer as running:
         pass

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -100,6 +101,7 @@ def test_a_name_is_looked_up_again_and_followed(connect, udp, nobody, monkeypatc
     transport.prepare()
     assert transport.send(b"jobs:1|c") == SENT
     assert udp.lines() == ["jobs:1|c"]
+    assert transport.moves == 1
 
 
 def test_a_name_that_does_not_resolve_is_asked_for_ever_more_rarely(connect, monkeypatch):
@@ -158,6 +160,85 @@ def test_a_unix_receiver_that_starts_late_or_again_is_found(connect, tmp_path, s
         assert receiver.lines() == [data.decode()]
         receiver.stop()
         path.unlink()
+
+
+def listen(path):
+    path.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(str(path))
+    return sock
+
+
+def waiting(sock):
+    with suppress(BlockingIOError):
+        while True:
+            yield sock.recv(100, socket.MSG_DONTWAIT)
+
+
+def test_a_unix_receiver_that_takes_the_path_over_is_found(connect, tmp_path):
+    """The old one still has its socket, and would go on getting everything."""
+    path = tmp_path / "statsd.sock"
+    with listen(path) as old:
+        transport = connect(f"unixgram://{path}")
+        assert transport.send(b"jobs:1|c") == SENT
+        before = transport._sock
+        transport.prepare()
+        assert transport._sock is before  # nothing has changed: no new connection
+        path.unlink()
+        transport.prepare()
+        assert transport.send(b"jobs:2|c") == SENT  # better the old one than nobody
+        with listen(path) as new:
+            transport.prepare()
+            assert transport.send(b"jobs:3|c") == SENT
+            assert list(waiting(new)) == [b"jobs:3|c"]
+            assert list(waiting(old)) == [b"jobs:1|c", b"jobs:2|c"]
+
+
+def test_a_stream_whose_path_is_taken_over_goes_there(
+    connect, tmp_path, start_unix_stream, read_all
+):
+    path = tmp_path / "statsd.sock"
+    old = start_unix_stream(path)
+    transport = connect(old.url)
+    first = old.accept()
+    assert transport.send(b"jobs:1|c") == SENT
+    path.unlink()
+    new = start_unix_stream(path)
+    transport.prepare()
+    assert transport.send(b"jobs:2|c") == SENT
+    transport.close()
+    assert read_all(new.accept()) == ["jobs:2|c"]
+    assert read_all(first) == ["jobs:1|c"]
+
+
+def test_a_taken_over_stream_whose_reader_stopped_sends_the_cut_line_whole(
+    connect, tmp_path, start_unix_stream, read_all
+):
+    path = tmp_path / "statsd.sock"
+    old = start_unix_stream(path)
+    transport = connect(old.url)
+    stopped = old.accept()
+    lines = [b"name.%d:1|c" % number for number in range(20_000)]
+    assert transport.send(b"\n".join(lines)) == SENT
+    assert transport.has_remainder()
+    path.unlink()
+    new = start_unix_stream(path)
+    got = []
+    transport.prepare()
+    connection = new.accept()
+    reader = threading.Thread(target=lambda: got.extend(read_all(connection)))
+    reader.start()
+    while transport.has_remainder():
+        assert transport.wait(10.0)
+        transport.prepare()
+    transport.close()
+    reader.join()
+    data = b""
+    with stopped:
+        while chunk := stopped.recv(65536):
+            data += chunk
+    whole = data.split(b"\n")[:-1]  # without the line that was cut
+    assert whole + [line.encode() for line in got] == lines
 
 
 def test_lines_over_a_stream_end_in_newlines(connect, stream, read_all):

@@ -11,6 +11,7 @@ REASONS = (
     "closed",  # recorded after close()
     "error",  # a defect of this client
     "refused",  # reported by another machine after the datagram had left
+    "thinned",  # samples for which others go out, with the share that was kept
     "too_long",  # one line longer than the socket takes
     "unreachable",  # no receiver for `hold` seconds, or at close()
 )
@@ -36,27 +37,28 @@ class Tally:
 
     def value(self) -> int:
         """Return the sum; without the newest amounts while another thread folds them."""
-        if self._lock.acquire(blocking=False):
-            try:
-                chunk = self._buffer[:]
-                del self._buffer[: len(chunk)]
-                self._total += sum(chunk)
-            finally:
-                self._lock.release()
+        # As in `Flusher.relieve`: an exception of a signal handler must not keep the lock.
+        if not self._lock.locked():
+            with self._lock:
+                count = len(self._buffer)
+                total = self._total + sum(self._buffer[:count])
+                del self._buffer[:count]
+                self._total = total
         return self._total
 
 
 class Accounts:
     """The tallies of one client in one process.
 
-    `sent` and `dropped` count samples: calls that recorded a value. `datagrams` and `bytes` count
-    what the kernel took.
+    `sent`, `dropped` and `overflowed` count samples: calls that recorded a value. `overflowed` are
+    those of series beyond the limit. `datagrams` and `bytes` count what the kernel took.
     """
 
-    __slots__ = ("bytes", "datagrams", "dropped", "sent")
+    __slots__ = ("bytes", "datagrams", "dropped", "overflowed", "sent")
 
     def __init__(self) -> None:
         self.sent, self.datagrams, self.bytes = Tally(), Tally(), Tally()
+        self.overflowed = Tally()
         self.dropped = {reason: Tally() for reason in REASONS}
 
     def drop(self, reason: str, samples: int) -> None:

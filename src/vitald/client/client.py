@@ -15,17 +15,18 @@ from vitald.client.handles import (
     Distribution,
     Gauge,
     Histogram,
+    SampledCounter,
     Set,
     Timer,
-    member_text,
-    negative,
 )
-from vitald.client.registry import Registry
-from vitald.client.series import Delta
+from vitald.client.lines import LineVerbs
+from vitald.client.registry import Registry, spelling
+from vitald.client.samples import LineSeries
 from vitald.client.tags import canonical
 from vitald.client.target import at, from_environment, parse_url
 from vitald.client.transport import open_transport
-from vitald.wire.encode import clean_name, event_line, service_check_line
+from vitald.client.values import Delta, member_text, negative
+from vitald.wire.encode import clean_name
 
 TYPE_CHECKING = False
 if not TYPE_CHECKING:
@@ -42,13 +43,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from vitald.client.outbox import Accounting
+    from vitald.client.series import Owner, Series
     from vitald.client.tags import TagsLike
     from vitald.client.target import Target
 
 _MISSING: Any = object()
 
+# A process that ends sooner (seconds) is not worth series of its own in the sidecar.
+_QUIET = 10.0
 
-class Client:
+
+class Client(LineVerbs):
     """Sends metrics to one target.
 
     The target is `url` (udp://host:port, unixgram:///path, unix:///path, tcp://host:port), or
@@ -56,13 +62,18 @@ class Client:
     DD_DOGSTATSD_URL, DD_AGENT_HOST and DD_DOGSTATSD_PORT, else localhost:8125. `prefix`
     (STATSD_PREFIX) is put before every name, and `tags` are added to everything.
 
-    Tags are a mapping, or strings "key:value". A verb's `rate` is the share of calls to record;
-    totals are weighted by it. `gauge`, `set`, `histogram` and `distribution` return a handle when
-    they are called without a value.
+    Tags are a mapping, strings "key:value", or pairs. A verb's `rate` is the share of calls to
+    record; totals are weighted by it. `gauge`, `set`, `histogram` and `distribution` return a
+    handle when they are called without a value.
 
     Values are sent every `flush_interval` seconds, kept for `hold` seconds while nobody listens,
-    and sent at `flush()`, `close()` and the end of the process. ValueError only from here, for a
-    target that the arguments spell wrong.
+    and sent at `flush()`, `close()` and the end of the process. Counters, gauges and sets are
+    summed up before; with `aggregate=False` every call is a line, in the order of the calls. With
+    `packed=False` no line has more than one value, for servers that do not read `name:1:2|ms`.
+    Series beyond `series_limit` are folded into `name{overflow=true}`. `accounting` tells a
+    sidecar what it should have got; by itself it is on when VITALD_URL names the target.
+
+    ValueError only from here, for a target that the arguments spell wrong.
     """
 
     def __init__(
@@ -76,8 +87,12 @@ class Client:
         flush_interval: float = 1.0,
         datagram_size: int | None = None,
         hold: float = 60.0,
+        aggregate: bool = True,
+        packed: bool = True,
+        series_limit: int = 10_000,
+        accounting: bool | None = None,
     ) -> None:
-        self.target, self._faults = _choose_target(url, host, port)
+        self.target, self._faults, is_vitald = _choose_target(url, host, port)
         prefix = os.environ.get("STATSD_PREFIX", "") if prefix is None else prefix
         self._prefix = clean_name(prefix).rstrip(".") + "." if prefix else ""
         self._tags = canonical(tags)
@@ -87,25 +102,51 @@ class Client:
             size=max(64, min(datagram_size or self.target.datagram_size, 65507)),
             hold=hold,
             tags=self._tags,
+            lines=LineSeries if aggregate else _exact_stream(),
+            accounting=_accounting(accounting, is_vitald=is_vitald),
         )
-        registry = Registry(self._flusher, self._prefix, self._tags)
+        registry = Registry(
+            self._flusher,
+            self._prefix,
+            self._tags,
+            aggregate=aggregate,
+            packed=packed,
+            series_limit=series_limit,
+        )
         self._record, self._bind = registry.record, registry.bind
-        # The verbs without tags look here first.
-        self._counters, self._gauges = registry.caches["c"], registry.caches["g"]
-        self._timers = registry.caches["ms"]
+        # The verbs look here first, for a call they have seen before.
+        caches = registry.caches
+        self._counters, self._gauges, self._sets = caches["c"], caches["g"], caches["s"]
+        self._timers, self._histograms = caches["ms"], caches["h"]
+        self._distributions = caches["d"]
         lifecycle.watch(self._flusher)
 
-    # Counters.
+    # Counters. `vitald.client.series` says why the same four lines stand in every verb.
 
-    def incr(self, name: str, count: float = 1, rate: float = 1, *, tags: TagsLike = None) -> None:
-        """Add `count` to a counter."""
+    def incr(
+        self,
+        name: str,
+        count: float = 1,
+        rate: float = 1,
+        *,
+        tags: TagsLike = None,
+        timestamp: float | None = None,
+    ) -> None:
+        """Add `count` to a counter; with a `timestamp` (Unix seconds), at that time."""
         try:
-            if rate == 1 and tags is None:
-                self._counters[name].record(count)
+            if rate == 1 and timestamp is None:
+                series = self._counters[name if tags is None else spelling(name, tags)]
+                buffer = series.buffer
+                buffer.append(count)
+                if len(buffer) > series.limit:
+                    series.relieve()
                 return
-        except Exception:  # noqa: S110  a new name, or arguments that the next line counts
+        except Exception:  # noqa: S110  a new name, or arguments that the next lines count
             pass
-        self._record("c", name, count, rate, tags)
+        if timestamp is None:
+            self._record("c", name, count, rate, tags)
+        else:
+            self._record_at(timestamp, "c", name, count, rate=rate, tags=tags)
 
     def decr(self, name: str, count: float = 1, rate: float = 1, *, tags: TagsLike = None) -> None:
         """Subtract `count` from a counter."""
@@ -115,7 +156,8 @@ class Client:
         self, name: str, rate: float = 1, *, tags: TagsLike = None, **labels: object
     ) -> Counter:
         """Return a counter's handle; `labels` are tags too, here and in the other handles."""
-        return Counter(*self._bind("c", name, rate, tags, labels))
+        series, rate, weight = self._bind("c", name, rate, tags, labels)
+        return Counter(series) if rate == 1 else SampledCounter(series, rate, weight)
 
     # Gauges and sets.
 
@@ -129,6 +171,7 @@ class Client:
         delta: bool = ...,
         *,
         tags: TagsLike = ...,
+        timestamp: float | None = ...,
     ) -> None: ...
     @overload
     def gauge(self, name: str, *, tags: TagsLike = ..., **labels: object) -> Gauge: ...
@@ -140,20 +183,33 @@ class Client:
         delta: Any = False,
         *,
         tags: TagsLike = None,
+        timestamp: Any = None,
         **labels: object,
     ) -> Gauge | None:
-        """Set a gauge, or with `delta` move it by `value`; without a value, return its handle."""
+        """Set a gauge, or with `delta` move it by `value`; without a value, return its handle.
+
+        With a `timestamp` (Unix seconds), at that time.
+        """
         if value is _MISSING:
+            if timestamp is not None:
+                labels["timestamp"] = timestamp
             return Gauge(self._bind("g", name, 1, tags, labels)[0])
         if delta:
             value = Delta((value,))
         try:
-            if tags is None and not labels:
-                self._gauges[name].record(value)
+            if timestamp is None and not labels:
+                series = self._gauges[name if tags is None else spelling(name, tags)]
+                buffer = series.buffer
+                buffer.append(value)
+                if len(buffer) > series.limit:
+                    series.relieve()
                 return None
-        except Exception:  # noqa: S110  a new name, or arguments that the next line counts
+        except Exception:  # noqa: S110  a new name, or arguments that the next lines count
             pass
-        self._record("g", name, value, 1, tags, labels=labels)
+        if timestamp is None:
+            self._record("g", name, value, 1, tags, labels=labels)
+        else:
+            self._record_at(timestamp, "g", name, value, tags=tags, labels=labels)
         return None
 
     @overload
@@ -174,7 +230,7 @@ class Client:
         """Add a member to a set; without one, return its handle."""
         if value is _MISSING:
             return Set(self._bind("s", name, 1, tags, labels)[0])
-        self._record("s", name, member_text(value), 1, tags, labels=labels)
+        self._add(self._sets, "s", name, member_text(value), 1, tags, labels)
         return None
 
     # Samples.
@@ -184,8 +240,12 @@ class Client:
     ) -> None:
         """Add a duration, in milliseconds or as a timedelta."""
         try:
-            if rate == 1 and tags is None:
-                self._timers[name].record(delta)
+            if rate == 1:
+                series = self._timers[name if tags is None else spelling(name, tags)]
+                buffer = series.buffer
+                buffer.append(delta)
+                if len(buffer) > series.limit:
+                    series.relieve()
                 return
         except Exception:  # noqa: S110  a new name, or arguments that the next line counts
             pass
@@ -195,7 +255,12 @@ class Client:
         self, name: str, rate: float = 1, *, tags: TagsLike = None, **labels: object
     ) -> Timer:
         """Return a timer: a handle, a `with` and `async with` block, and a decorator."""
-        return Timer(*self._bind("ms", name, rate, tags, labels))
+        try:
+            if rate == 1 and tags is None and not labels:
+                return Timer(self._timers[name], 1)
+        except Exception:  # noqa: S110  a new name, or arguments that the next line counts
+            pass
+        return Timer(*self._bind("ms", name, rate, tags, labels)[:2])
 
     @overload
     def histogram(
@@ -216,8 +281,8 @@ class Client:
     ) -> Histogram | None:
         """Add a sample of type `h`; without a value, return the handle."""
         if value is _MISSING:
-            return Histogram(*self._bind("h", name, rate, tags, labels))
-        self._record("h", name, value, rate, tags, labels=labels)
+            return Histogram(*self._bind("h", name, rate, tags, labels)[:2])
+        self._add(self._histograms, "h", name, value, rate, tags, labels)
         return None
 
     @overload
@@ -239,43 +304,31 @@ class Client:
     ) -> Distribution | None:
         """Add a sample of type `d`; without a value, return the handle."""
         if value is _MISSING:
-            return Distribution(*self._bind("d", name, rate, tags, labels))
-        self._record("d", name, value, rate, tags, labels=labels)
+            return Distribution(*self._bind("d", name, rate, tags, labels)[:2])
+        self._add(self._distributions, "d", name, value, rate, tags, labels)
         return None
 
-    # Events and service checks.
-
-    def event(self, title: str, text: str = "", *, tags: TagsLike = None, **fields: Any) -> None:
-        """Send an event.
-
-        `fields`: timestamp (Unix seconds), host, aggregation_key, priority (normal, low),
-        source_type, alert_type (info, success, warning, error).
-        """
-        self._send(event_line, title, text, tags, fields)
-
-    def service_check(
-        self, name: str, status: int, *, tags: TagsLike = None, **fields: Any
-    ) -> None:
-        """Send a service check; `status` is 0 healthy, 1 warning, 2 critical, 3 unknown.
-
-        `fields`: message, host, timestamp (Unix seconds).
-        """
-        self._send(service_check_line, name, status, tags, fields)
-
-    def _send(
+    def _add(  # noqa: PLR0917  keywords would cost as much again
         self,
-        encode: Callable[..., str],
-        first: str,
-        second: object,
+        cache: dict[Any, Series],
+        kind: str,
+        name: str,
+        value: Any,
+        rate: float,
         tags: TagsLike,
-        fields: dict[str, Any],
+        labels: dict[str, object] | None,
     ) -> None:
         try:
-            line = encode(first, second, tags=canonical(tags, self._tags), **fields).encode()
-        except Exception:  # the arguments are the caller's objects and may do anything
-            self._flusher.drop("bad_argument")
-        else:
-            self._flusher.lines.record(line)
+            if rate == 1 and not labels:
+                series = cache[name if tags is None else spelling(name, tags)]
+                buffer = series.buffer
+                buffer.append(value)
+                if len(buffer) > series.limit:
+                    series.relieve()
+                return
+        except Exception:  # noqa: S110  a new name, or arguments that the next line counts
+            pass
+        self._record(kind, name, value, rate, tags, labels=labels)
 
     # The client itself.
 
@@ -295,7 +348,9 @@ class Client:
         """Return what became of the values: `sent`, `waiting`, `dropped` by reason, in calls.
 
         Also `target`, `error` (why it cannot be reached, or ""), `series`, `flushes`, `datagrams`,
-        `bytes`, and `faults`: the variables of the environment that could not be used.
+        `bytes`, and `faults`: the variables of the environment that could not be used. `overflowed`
+        are the calls whose series was beyond the limit, and `offenders` the names with the most
+        series then.
         """
         return {
             "target": str(self.target),
@@ -318,11 +373,31 @@ class Client:
         return f"Client({str(self.target)!r})"
 
 
-def _choose_target(url: str | None, host: str | None, port: int | None) -> tuple[Target, list[str]]:
+def _choose_target(
+    url: str | None, host: str | None, port: int | None
+) -> tuple[Target, list[str], bool]:
+    """Return the target, the faults of the environment, and whether VITALD_URL named it."""
     if url is not None:
         if host is not None or port is not None:
             raise ValueError(f"cannot use target {url!r}: host or port is given beside it")
-        return parse_url(url), []
+        return parse_url(url), [], False
     if host is not None or port is not None:
-        return at(host or "", port), []
-    return from_environment(os.environ)
+        return at(host or "", port), [], False
+    target, faults = from_environment(os.environ)
+    # It is read first, so a fault may be its own.
+    return target, faults, bool(os.environ.get("VITALD_URL")) and not faults
+
+
+def _exact_stream() -> Callable[[Owner, object], Series]:
+    from vitald.client.exact import ExactStream  # noqa: PLC0415  most clients sum up
+
+    return ExactStream
+
+
+def _accounting(wanted: bool | None, *, is_vitald: bool) -> Accounting | None:
+    """Return what tells the sidecar of losses; other servers would only get more series."""
+    if not (is_vitald if wanted is None else wanted):
+        return None
+    from vitald.client.claims import Claims  # noqa: PLC0415  few clients need it
+
+    return Claims(quiet=0.0 if wanted else _QUIET)

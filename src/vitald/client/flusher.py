@@ -1,24 +1,27 @@
 """The one thread of a client: it drains the series and sends what they hold.
 
 Callers leave values in series (`vitald.client.series`). Once an interval, and sooner when a buffer
-is long, the flusher takes them. It works in slices of a fifth of a millisecond and pauses between
-them: what it does with the GIL held is what a caller may have to wait for, and a receiver needs
-time to read.
+is long, the flusher takes them. It works in slices of a twentieth of a millisecond and pauses
+between them: what it does with the GIL held is what a caller may have to wait for, and a receiver
+needs time to read.
 
 While nobody takes the datagrams, what folds (counters, gauges, sets) stays in its series, and
-samples wait encoded, up to a bound; after `hold` seconds all of it is dropped. Every value that
-was recorded is sent, or waits, or is counted under one reason (`vitald.client.accounts`).
+samples wait packed (`vitald.client.backlog`), up to a bound; after `hold` seconds all of it is
+dropped. Every value that was recorded is sent, or waits, or is counted under one reason
+(`vitald.client.accounts`).
 """
 
 from __future__ import annotations
 
 from _thread import allocate_lock, get_ident, start_new_thread
-from sys import getrefcount
 from time import monotonic, perf_counter, sleep
 
 from vitald.client.accounts import REASONS, Accounts
+from vitald.client.backlog import Backlog
 from vitald.client.outbox import Outbox, pack
-from vitald.client.series import HARD_LIMIT, LIMIT, SLICE, FoldingSeries, LineSeries, StreamSeries
+from vitald.client.samples import LineSeries
+from vitald.client.series import LIMIT, FoldingSeries
+from vitald.client.table import SeriesTable
 from vitald.wire.encode import CLIENT_DROPPED, frame
 
 TYPE_CHECKING = False
@@ -26,19 +29,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from vitald.client.series import Series
+    from vitald.client.outbox import Accounting
+    from vitald.client.series import Owner, Series
     from vitald.client.transport import Transport
     from vitald.metric import Tags
 
 
-# A series that is only known by its name is forgotten after this many flushes without a value,
-# after two when there are too many.
-IDLE_FLUSHES = 120
-SERIES_LIMIT = 10_000
-
-_WORK_SECONDS, _PAUSE_SECONDS = 0.0002, 0.001
+# How long to hold the GIL, and for how long to leave it to callers.
+_WORK_SECONDS, _PAUSE_SECONDS = 0.00005, 0.0002
 # A default receive buffer takes about 90 datagrams of 1,432 bytes.
-_BURST = 8
+_BURST, _BURST_SECONDS = 8, 0.001
+
+# A pass that finds more samples halves the wait before the next one, down to the shortest wait.
+_BUSY_SAMPLES = 4 * LIMIT
+_SHORTEST_WAIT = 0.01
 
 
 class _Waiter:
@@ -63,8 +67,8 @@ class _Waiter:
 class Flusher:
     """Owns a client's series, queue, socket and thread.
 
-    `interval` and `hold` are in seconds, `size` (of a datagram) in bytes. `on_forget` is called
-    before idle series are forgotten: whoever caches series must let go of them.
+    `interval` and `hold` are in seconds, `size` (of a datagram) in bytes. `lines` is the class of
+    the series for whole lines.
     """
 
     def __init__(
@@ -75,25 +79,33 @@ class Flusher:
         size: int,
         hold: float,
         tags: Tags = (),
+        lines: Callable[[Owner, object], Series] = LineSeries,
+        accounting: Accounting | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.transport = transport
-        self.table: dict[object, Series] = {}
         self.is_closed = False
-        self.on_forget: Callable[[], None] = lambda: None
         self._interval, self._size, self._hold = interval, size, hold
-        self._tags, self._clock = tags, clock
+        # What lines may fill of a datagram.
+        self._payload = size if accounting is None else accounting.payload(size)
+        self._tags, self._accounting, self._clock = tags, accounting, clock
         self._renew()
-        self.lines = LineSeries(self, None)
-        self._series: list[Series] = [self.lines]
+        self.lines = lines(self, None)
+        self.table = SeriesTable(self.lines)
 
     def _renew(self) -> None:
         """Make what a process may not share with its parent: locks, thread, queue, counts."""
         # Held while values leave a series.
         self.lock: Any = allocate_lock()
         self.accounts = Accounts()
+        self.backlog = Backlog(self.accounts.drop)
         self.outbox = Outbox(
-            self.transport, self.accounts, size=self._size, hold=self._hold, clock=self._clock
+            self.transport,
+            self.accounts,
+            size=self._size,
+            hold=self._hold,
+            clock=self._clock,
+            accounting=self._accounting,
         )
         self.flushes = 0
         self._pass_lock, self._start_lock = allocate_lock(), allocate_lock()
@@ -104,23 +116,17 @@ class Flusher:
         self._is_stopping = False
         self._reported = dict.fromkeys(REASONS, 0)
         self._slice_start, self._burst = 0.0, 0
+        self._wait, self._found, self._most_idle = self._interval, 0, 0
 
     # What callers do: no lock is waited for, nothing is raised.
-
-    def add(self, series: Series) -> Series:
-        """Register a series; return the one that stands for its key."""
-        winner = self.table.setdefault(series.key, series)
-        if winner is series:
-            self._series.append(series)
-        return winner
-
-    def is_full(self) -> bool:
-        """Return whether a new series should not be registered for a value's sake alone."""
-        return len(self.table) >= SERIES_LIMIT
 
     def drop(self, reason: str, samples: int = 1) -> None:
         """Count samples that will never be sent."""
         self.accounts.drop(reason, samples)
+
+    def is_blocked(self) -> bool:
+        """Return whether nobody takes the datagrams just now."""
+        return self.outbox.is_blocked
 
     def relieve(self, series: Series) -> None:
         """Act for the caller who found a buffer over its limit; a bounded amount of work."""
@@ -129,26 +135,18 @@ class Flusher:
             if self._thread is None:
                 self._start()
             return
-        if isinstance(series, StreamSeries) and series.limit < HARD_LIMIT and not self.is_closed:
-            series.limit = HARD_LIMIT
-            self.wake()
+        # Whoever holds the lock is draining; this may even be a signal handler above him. Only
+        # `with` cannot be left, by what such a handler raises, between taking the lock and knowing.
+        if self.lock.locked():
             return
-        # Whoever holds the lock is draining; this may even be a signal handler above him.
-        if not self.lock.acquire(blocking=False):
-            return
-        chunk: list[Any] = []
-        try:
+        values: list[Any] = []
+        with self.lock:
             if self.is_closed:
                 self.drop("closed", series.discard())
-            elif isinstance(series, FoldingSeries):
-                series.fold()
             else:
-                chunk = series.take(SLICE)
-        finally:
-            self.lock.release()
-        if chunk and isinstance(series, StreamSeries):
-            # The flusher does not keep up.
-            for datagram, samples in pack(series.encode(chunk, self._size), self._size):
+                values = series.make_room()
+        if values:
+            for datagram, samples in pack(series.encode(values, self._payload), self._payload):
                 self.outbox.offer(datagram, samples)
 
     def wake(self) -> None:
@@ -165,15 +163,14 @@ class Flusher:
         `threading.Thread.start` would wait for the new thread, and for a lock that a caller below
         this signal handler may hold.
         """
-        if self._start_lock.acquire(blocking=False):
-            try:
-                if self._thread is None and not self.is_closed:
-                    self._ended.acquire(blocking=False)
-                    self._thread = start_new_thread(self._run, ())
-            except RuntimeError:
-                return False  # too many threads, or the interpreter ends: flush() works inline
-            finally:
-                self._start_lock.release()
+        if not self._start_lock.locked():
+            with self._start_lock:
+                try:
+                    if self._thread is None and not self.is_closed:
+                        self._ended.acquire(blocking=False)
+                        self._thread = start_new_thread(self._run, ())
+                except RuntimeError:
+                    return False  # too many threads, or the interpreter ends: flush() works inline
         return self._thread is not None
 
     # Flushing.
@@ -196,8 +193,12 @@ class Flusher:
                 return is_done
 
     def _has_news(self) -> bool:
-        return any(series.waiting() for series in self._series[:]) or any(
-            total > self._reported[reason] for reason, total in self.accounts.drops().items()
+        return (
+            self.backlog.samples > 0
+            or any(series.waiting() for series in self.table.series[:])
+            or any(
+                total > self._reported[reason] for reason, total in self.accounts.drops().items()
+            )
         )
 
     def close(self, timeout: float) -> bool:
@@ -213,38 +214,46 @@ class Flusher:
             has_ended = self._ended.acquire(timeout=max(0.1, deadline - monotonic()))
         if has_ended:
             self.transport.close()
-        for series in self._series[:]:
+        for series in self.table.series[:]:
             series.limit = 0
             with self.lock:
                 self.drop("closed" if is_done else "unreachable", series.discard())
+        with self.lock:
+            self.drop("unreachable", self.backlog.discard())
         self.outbox.discard("unreachable")
         return is_done
 
     def stats(self) -> dict[str, Any]:
         """Return the accounts, in samples; see `Client.stats`."""
         accounts = self.accounts
+        waiting = sum(series.waiting() for series in self.table.series[:])
+        overflowed = accounts.overflowed.value()
         return {
             "error": self.transport.error,
-            "series": len(self.table),
+            "series": len(self.table.known),
             "flushes": self.flushes,
             "datagrams": accounts.datagrams.value(),
             "bytes": accounts.bytes.value(),
             "sent": accounts.sent.value(),
-            "waiting": sum(series.waiting() for series in self._series[:]) + len(self.outbox),
+            "waiting": waiting + self.backlog.samples + len(self.outbox),
+            "overflowed": overflowed,
+            "offenders": self.table.offenders() if overflowed else {},
             "dropped": accounts.drops(),
         }
 
     def after_fork(self) -> None:
         """Begin anew in the child: what was recorded before the fork is the parent's to send."""
+        if self._accounting is not None:
+            self._accounting.renew()
         self._renew()
         self.transport.reset()
-        for series in self._series:
+        for series in self.table.series:
             series.discard()
             series.limit = 0
 
     def _run(self) -> None:
         while not self._is_stopping:
-            self._wake.acquire(timeout=self._interval)
+            self._wake.acquire(timeout=self._wait)
             self._serve()
         self.transport.close()
         self._ended.release()
@@ -264,86 +273,104 @@ class Flusher:
 
     def _pass(self) -> bool:
         outbox = self.outbox
-        self._slice_start = perf_counter()
+        self._slice_start, self._found = perf_counter(), 0
         outbox.open()
         for datagram, samples in outbox.kept():
             outbox.deliver(datagram, samples, first=True)
             self._breathe(1)
-        for datagram, samples in pack(self._units(), self._size):
+        for datagram, samples in pack(self._units(), self._payload):
             outbox.deliver(datagram, samples)
             self._breathe(1)
         if not outbox.is_blocked:
             self._report()
         if outbox.expire():
-            for series in self._series[:]:
-                with self.lock:
-                    self.drop("unreachable", series.discard())
-        self._forget()
+            self._expire()
+        self.table.forget(self._most_idle, self._breathe)
+        self._adapt()
         self.flushes += 1
         return outbox.is_empty() and not outbox.is_blocked
 
     def _units(self) -> Iterator[tuple[bytes, int]]:
-        for series in self._series[:]:
+        """Drain the backlog and the series; what nobody takes is held where it is."""
+        self._most_idle = 0
+        yield from self._old_units()
+        # Series added meanwhile stand behind, and may wait.
+        for index in range(len(self.table.series)):
+            series = self.table.series[index]
             if not series.waiting():
                 series.idle += 1
-            elif self.outbox.is_blocked and isinstance(series, FoldingSeries):
-                with self.lock:
-                    series.fold()
+                self._most_idle = max(self._most_idle, series.idle)
+            elif self.outbox.is_blocked and series.can_hold:
+                for _ in series.hold():
+                    self._breathe()
             else:
                 series.idle = 0
-                for unit in series.units(self._size):
-                    yield unit
-                    self._breathe()
+                yield from self._counted(series, series.units(self._payload))
+            self._breathe()
+        # What callers moved there before their series' turn came.
+        yield from self._old_units()
+
+    def _old_units(self) -> Iterator[tuple[bytes, int]]:
+        for _ in range(len(self.backlog)):
+            if self.outbox.is_blocked:
+                return
+            with self.lock:
+                chunk = self.backlog.take()
+            if chunk is not None:
+                yield from self._counted(chunk.series, chunk.units(self._payload))
+
+    def _counted(
+        self, series: Series, units: Iterator[tuple[bytes, int]]
+    ) -> Iterator[tuple[bytes, int]]:
+        for unit in units:
+            if not isinstance(series, FoldingSeries):
+                self._found += unit[1]
+            if series.is_overflow:
+                self.accounts.overflowed.add(unit[1])
+            yield unit
             self._breathe()
 
     def _breathe(self, datagrams: int = 0) -> None:
         """Pause after a slice of work: let callers have the GIL and the receiver its queue."""
         self._burst += datagrams
-        if self._burst >= _BURST or perf_counter() - self._slice_start > _WORK_SECONDS:
+        if self._burst >= _BURST:
+            self._burst = 0
+            sleep(_BURST_SECONDS)
+        elif perf_counter() - self._slice_start > _WORK_SECONDS:
             sleep(_PAUSE_SECONDS)
-            self._slice_start, self._burst = perf_counter(), 0
+        else:
+            return
+        self._slice_start = perf_counter()
+
+    def _expire(self) -> None:
+        for index in range(len(self.table.series)):
+            with self.lock:
+                self.drop("unreachable", self.table.series[index].discard())
+            self._breathe()
+        with self.lock:
+            self.drop("unreachable", self.backlog.discard())
+
+    def _adapt(self) -> None:
+        """Wait less while there is much to send, so that less of it piles up."""
+        if self._found > _BUSY_SAMPLES:
+            self._wait = max(_SHORTEST_WAIT, self._wait / 2)
+        else:
+            self._wait = min(self._interval, self._wait * 2)
 
     def _report(self) -> None:
         """Send what was dropped since the last report that arrived at the kernel."""
         drops = self.accounts.drops()
+        tags = [*self._tags]
+        if self._accounting is not None:
+            tags.append(("client", self._accounting.client))
         lines = []
         for reason, total in drops.items():
             if total > self._reported[reason]:
-                before, after = frame(CLIENT_DROPPED, "c", tags=[*self._tags, ("reason", reason)])
+                before, after = frame(CLIENT_DROPPED, "c", tags=[*tags, ("reason", reason)])
                 lines.append(f"{before}{total - self._reported[reason]}{after}".encode())
         if lines and self.outbox.send(b"\n".join(lines), 0):
             self._reported.update(drops)
-
-    def _forget(self) -> None:
-        """Forget idle series that nobody holds.
-
-        A caller between looking a series up and recording into it holds a reference, and so does
-        a handle: they keep it. Caches go first, the table next, so that no new reference comes up.
-        """
-        patience = 2 if len(self.table) > SERIES_LIMIT // 2 else IDLE_FLUSHES
-        if all(series.idle < patience for series in self._series):
-            return
-        self.on_forget()
-        kept: list[Series] = []
-        count = len(self._series)
-        alone = _references_of_a_listed_local()
-        for index in range(count):
-            series = self._series[index]
-            if series.idle >= patience and series is not self.lines:
-                series.idle = 0
-                self.table.pop(series.key, None)
-                # In this order: when nobody holds it, nobody can fill it any more.
-                if getrefcount(series) <= alone and not series.waiting():
-                    continue
-                self.table.setdefault(series.key, series)
-            kept.append(series)
-            self._breathe()
-        # Series added meanwhile stand behind `count`.
-        self._series[:count] = kept
-
-
-def _references_of_a_listed_local() -> int:
-    """Return what `getrefcount` says of an object that one list and one local name refer to."""
-    listed = [object()]
-    local = listed[0]
-    return getrefcount(local)
+        if self._accounting is not None:
+            report = self._accounting.report()
+            if report:
+                self.outbox.send(b"\n".join(report), 0)

@@ -1,87 +1,121 @@
-"""Handles: one series, looked up once. Recording through a handle is the cheapest call there is."""
+"""Handles: one series, looked up once. Recording through a handle is the cheapest call there is.
+
+`vitald.client.series` says why the same four lines stand in every one of them.
+"""
 
 from __future__ import annotations
 
 import random
 from time import perf_counter_ns
 
-from vitald.client.series import Delta
-from vitald.client.timing import Span
+from vitald.client.timing import Span, open_spans
+from vitald.client.values import Delta, member_text, negative, scaled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import timedelta
-    from typing import Any
+    from types import TracebackType
 
-    Record = Callable[[Any], None]
+    from typing_extensions import Self
+
+    from vitald.client.series import Series
 
 
 class Counter:
     """A number of events."""
 
-    __slots__ = ("_rate", "_record")
+    __slots__ = ("_series",)
 
-    def __init__(self, record: Record, rate: float) -> None:
-        self._record, self._rate = record, rate
+    def __init__(self, series: Series) -> None:
+        self._series = series
 
     def inc(self, count: float = 1) -> None:
         """Add `count`."""
-        if self._rate == 1 or random.random() < self._rate:
-            self._record(count)
+        series = self._series
+        buffer = series.buffer
+        buffer.append(count)
+        if len(buffer) > series.limit:
+            series.relieve()
 
     def dec(self, count: float = 1) -> None:
         """Subtract `count`."""
-        if self._rate == 1 or random.random() < self._rate:
-            self._record(negative(count))
+        self.inc(negative(count))
+
+
+class SampledCounter(Counter):
+    """A counter that records a share of the calls; each stands for `1 / weight` of them."""
+
+    __slots__ = ("_rate", "_weight")
+
+    def __init__(self, series: Series, rate: float, weight: float) -> None:
+        super().__init__(series)
+        self._rate, self._weight = rate, weight
+
+    def inc(self, count: float = 1) -> None:
+        """Add `count`."""
+        if random.random() < self._rate:
+            self._series.record(count if self._weight == 1 else scaled(count, self._weight))
 
 
 class Gauge:
     """A level: the last value wins. Never sampled."""
 
-    __slots__ = ("_record",)
+    __slots__ = ("_series",)
 
-    def __init__(self, record: Record) -> None:
-        self._record = record
+    def __init__(self, series: Series) -> None:
+        self._series = series
 
     def set(self, value: float) -> None:
         """Set the level."""
-        self._record(value)
+        series = self._series
+        buffer = series.buffer
+        buffer.append(value)
+        if len(buffer) > series.limit:
+            series.relieve()
 
     def inc(self, step: float = 1) -> None:
         """Raise the level, whatever it is."""
-        self._record(Delta((step,)))
+        self.set(Delta((step,)))  # type: ignore[arg-type]
 
     def dec(self, step: float = 1) -> None:
         """Lower the level, whatever it is."""
-        self._record(Delta((negative(step),)))
+        self.set(Delta((negative(step),)))  # type: ignore[arg-type]
 
 
 class Set:
     """A number of distinct members. Never sampled."""
 
-    __slots__ = ("_record",)
+    __slots__ = ("_series",)
 
-    def __init__(self, record: Record) -> None:
-        self._record = record
+    def __init__(self, series: Series) -> None:
+        self._series = series
 
     def add(self, member: object) -> None:
         """Add a member; it is sent as text."""
-        self._record(member_text(member))
+        series = self._series
+        buffer = series.buffer
+        buffer.append(member if type(member) is str else member_text(member))
+        if len(buffer) > series.limit:
+            series.relieve()
 
 
 class Distribution:
     """Samples of any unit, whose quantiles are asked for."""
 
-    __slots__ = ("_rate", "_record")
+    __slots__ = ("_rate", "_series")
 
-    def __init__(self, record: Record, rate: float) -> None:
-        self._record, self._rate = record, rate
+    def __init__(self, series: Series, rate: float) -> None:
+        self._series, self._rate = series, rate
 
     def record(self, value: float) -> None:
         """Add a sample."""
-        if self._rate == 1 or random.random() < self._rate:
-            self._record(value)
+        if self._rate != 1 and random.random() >= self._rate:
+            return
+        series = self._series
+        buffer = series.buffer
+        buffer.append(value)
+        if len(buffer) > series.limit:
+            series.relieve()
 
 
 class Histogram(Distribution):
@@ -96,37 +130,59 @@ class Timer(Span):
     `ms` is the last duration measured, None before.
     """
 
-    __slots__ = ("_rate", "_record", "ms")
+    __slots__ = ("_rate", "_series", "ms")
 
-    def __init__(self, record: Record, rate: float) -> None:
+    def __init__(self, series: Series, rate: float) -> None:
         super().__init__()
-        self._record, self._rate = record, rate
+        self._series, self._rate = series, rate
         self.ms: float | None = None
 
     def record(self, milliseconds: float | timedelta) -> None:
         """Add a duration, in milliseconds or as a timedelta."""
-        if self._rate == 1 or random.random() < self._rate:
-            self._record(milliseconds)
+        if self._rate != 1 and random.random() >= self._rate:
+            return
+        series = self._series
+        buffer = series.buffer
+        buffer.append(milliseconds)
+        if len(buffer) > series.limit:
+            series.relieve()
 
     def end(self, start: int, error: BaseException | None) -> None:  # noqa: ARG002  all count
         """Add the time since `start`."""
         # From whole nanoseconds the quotient is the decimal that people would write.
-        self.ms = (perf_counter_ns() - start) / 1e6
-        if self._rate == 1 or random.random() < self._rate:
-            self._record(self.ms)
+        milliseconds = self.ms = (perf_counter_ns() - start) / 1e6
+        self.record(milliseconds)
 
+    # As in `Span`, with `begin`, `end` and `record` written out.
 
-def negative(value: Any) -> Any:
-    """Return `-value`; None, which is counted as no number, when there is none."""
-    try:
-        return -value
-    except Exception:  # the value is the caller's object and may do anything
-        return None
+    def __enter__(self) -> Self:
+        if open_spans.get() is None:
+            try:
+                self._free.pop()
+            except IndexError:
+                pass
+            else:
+                self._start = perf_counter_ns()
+                return self
+        return super().__enter__()
 
-
-def member_text(member: object) -> str:
-    """Return a set's member as text, at once: the object may change until it is sent."""
-    try:
-        return member.decode("utf-8", "replace") if isinstance(member, bytes) else str(member)
-    except Exception:  # the value is the caller's object and may do anything
-        return ""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        now = perf_counter_ns()
+        if open_spans.get() is None and not self._free:
+            start = self._start
+            self._free.append(None)
+        else:
+            start = self._close()
+        milliseconds = self.ms = (now - start) / 1e6
+        if self._rate != 1 and random.random() >= self._rate:
+            return
+        series = self._series
+        buffer = series.buffer
+        buffer.append(milliseconds)
+        if len(buffer) > series.limit:
+            series.relieve()

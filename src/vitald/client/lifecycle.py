@@ -2,18 +2,23 @@
 
 At a normal end (return, `sys.exit`, an uncaught exception) every client is closed, so what was
 recorded is sent. In a child of `os.fork` every client begins anew: what its parent recorded is the
-parent's to send. Nothing runs after `os._exit` or a signal that kills.
+parent's to send. Nothing runs after `os._exit` or a signal that kills; pools, whose children end
+so, are asked to call us before (`vitald.client.pools`), and SIGTERM may be caught
+(`vitald.client.termination`).
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-import sys
+from time import monotonic
+
+from vitald.client import pools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from collections.abc import Callable
+    from typing import Protocol
 
     class Closable(Protocol):
         """A flusher."""
@@ -23,24 +28,27 @@ if TYPE_CHECKING:
         def after_fork(self) -> None: ...
 
 
-# How long the end of the process may wait for the receiver, in seconds.
+# How long the end of the process may wait for the receivers, in seconds.
 EXIT_TIMEOUT = 2.0
 
 _live: list[Closable] = []
 
-# They end a child with `os._exit`, which skips `atexit` (CPython until 3.12), after running their
-# own finalizers. Celery's pool is billiard.
-_POOLS = ("multiprocessing.util", "billiard.util")
-_followed: set[str] = set()
-_finishing: list[int] = []
+
+class _End:
+    """The end of this process: `is_near` while clients are closed, `afterwards` runs after it."""
+
+    def __init__(self) -> None:
+        self.is_near = False
+        self.afterwards: list[Callable[[], None]] = []
+
+
+end = _End()
 
 
 def watch(flusher: Closable) -> None:
     """Close this one at the end of the process, and renew it in children."""
     _live.append(flusher)
-    _follow_pools()
-    if _finishing != [os.getpid()]:  # this may be a pool's child already
-        _finish_with_the_child()
+    pools.follow_in_child(flush_all)
 
 
 def unwatch(flusher: Closable) -> None:
@@ -49,39 +57,42 @@ def unwatch(flusher: Closable) -> None:
         _live.remove(flusher)
 
 
+def flush_all(timeout: float = EXIT_TIMEOUT) -> bool:
+    """Flush every client within `timeout` seconds; return whether the kernel took everything."""
+    return _each(lambda flusher, seconds: flusher.flush(seconds), timeout)
+
+
 def _close_all() -> None:
-    for flusher in _live[:]:
-        flusher.close(EXIT_TIMEOUT)
+    end.is_near = True
+    try:
+        _each(lambda flusher, seconds: flusher.close(seconds), EXIT_TIMEOUT)
+    finally:
+        end.is_near = False
+        while end.afterwards:
+            end.afterwards.pop(0)()
 
 
-def _flush_all() -> None:
-    for flusher in _live[:]:
-        flusher.flush(EXIT_TIMEOUT)
+def _each(act: Callable[[Closable, float], bool], timeout: float) -> bool:
+    """Act on every client; one that has no receiver leaves the others their share of the time."""
+    deadline = monotonic() + timeout
+    flushers = _live[:]
+    is_done = True
+    for index, flusher in enumerate(flushers):
+        left = max(0.0, deadline - monotonic())
+        is_done = act(flusher, left / (len(flushers) - index)) and is_done
+    return is_done
 
 
-def _follow_pools() -> None:
-    """Have the pools that are imported by now call us in their children."""
-    for name in _POOLS:
-        util: Any = sys.modules.get(name)
-        if util is not None and name not in _followed:
-            _followed.add(name)
-            # The child forgets all finalizers when it begins, and then calls these.
-            util.register_after_fork(_close_all, lambda _: _finish_with_the_child())
-
-
-def _finish_with_the_child() -> None:
-    """Flush when this process ends a pool's way."""
-    _finishing[:] = [os.getpid()]
-    for name in _POOLS:
-        util: Any = sys.modules.get(name)
-        if util is not None:
-            util.Finalize(None, _flush_all, exitpriority=100)
+def _before_fork() -> None:
+    pools.follow(flush_all)
 
 
 def _in_child() -> None:
+    end.is_near = False
+    end.afterwards.clear()
     for flusher in _live[:]:
         flusher.after_fork()
 
 
 atexit.register(_close_all)
-os.register_at_fork(before=_follow_pools, after_in_child=_in_child)
+os.register_at_fork(before=_before_fork, after_in_child=_in_child)

@@ -12,9 +12,34 @@ from vitald.client.transport import LOST, SENT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Protocol
 
     from vitald.client.accounts import Accounts
     from vitald.client.transport import Transport
+
+    class Accounting(Protocol):
+        """Tells the receiver what it should have got; any thread may call."""
+
+        client: str
+
+        def payload(self, size: int) -> int:
+            """Return how many bytes of a datagram of `size` lines may fill."""
+
+        def stamp(self, samples: int) -> bytes | None:
+            """Return the line that ends a datagram of so many samples; counts nothing."""
+
+        def sent(self, datagram: bytes, samples: int) -> None:
+            """Note that the kernel took a datagram, stamped or not."""
+
+        def refused(self) -> None:
+            """Take the newest datagram back."""
+
+        def report(self) -> list[bytes]:
+            """Return the lines that end a flush whose datagrams were taken; none for no news."""
+
+        def renew(self) -> None:
+            """Begin anew: in a child, and when another receiver takes over."""
+
 
 _KEPT_BYTES = 4 * 1024 * 1024
 # How long one flush may wait for a full queue to move, in seconds.
@@ -56,10 +81,12 @@ class Outbox:
         size: int,
         hold: float,
         clock: Callable[[], float] = monotonic,
+        accounting: Accounting | None = None,
     ) -> None:
         self.is_blocked = False
         self._transport, self._accounts = transport, accounts
-        self._hold, self._clock = hold, clock
+        self._size, self._hold, self._clock = size, hold, clock
+        self._accounting = accounting
         self._kept: deque[tuple[bytes, int]] = deque()
         self._kept_limit = max(1, _KEPT_BYTES // size)
         self._callers_may_send = False
@@ -72,7 +99,11 @@ class Outbox:
     def open(self) -> None:
         """Begin a flush: connect if need be, and send what was kept."""
         self._patience = _PATIENCE
+        moves = self._transport.moves
         self._transport.prepare()
+        if self._accounting is not None and self._transport.moves != moves:
+            # Whoever listens there got nothing of what was claimed so far.
+            self._accounting.renew()
         self.is_blocked = False
 
     def kept(self) -> Iterator[tuple[bytes, int]]:
@@ -89,7 +120,18 @@ class Outbox:
             if self.send(datagram, samples):
                 return
             self.is_blocked = True
-        self._keep(datagram, samples, first=first)
+        if first:
+            self._kept.appendleft((datagram, samples))
+        else:
+            self.keep(datagram, samples)
+
+    def keep(self, datagram: bytes, samples: int) -> None:
+        """Keep a datagram behind the others; at the bound the oldest is dropped."""
+        self._kept.append((datagram, samples))
+        while len(self._kept) > self._kept_limit:
+            one = self._take_kept()
+            if one is not None:
+                self._accounts.drop("buffer_full", one[1])
 
     def send(self, datagram: bytes, samples: int) -> bool:
         """Return whether the datagram is done with: sent, or unsendable and counted."""
@@ -107,12 +149,10 @@ class Outbox:
 
     def offer(self, datagram: bytes, samples: int) -> None:
         """Send or keep for a caller, who never waits."""
-        if self._callers_may_send:
-            if self._send(datagram, samples):
-                self._send_one_kept()
-                return
-            self._callers_may_send = False
-        self._keep(datagram, samples)
+        if self._callers_may_send and self._send(datagram, samples):
+            return
+        self._callers_may_send = False
+        self.keep(datagram, samples)
 
     def expire(self) -> bool:
         """Drop what is kept when nobody took anything for `hold` seconds; return whether so."""
@@ -141,17 +181,26 @@ class Outbox:
         return sum(samples for _, samples in list(self._kept))
 
     def _send(self, datagram: bytes, samples: int) -> bool:
+        if self._accounting is not None:
+            stamp = self._accounting.stamp(samples) if samples else None
+            if stamp is not None and len(datagram) + 1 + len(stamp) <= self._size:
+                datagram = b"%b\n%b" % (datagram, stamp)
         outcome = self._transport.send(datagram)
         if self._transport.late_refusals:
             self._count_late_refusal()
         if outcome == SENT:
-            self._accounts.sent.add(samples)
-            self._accounts.datagrams.add(1)
-            self._accounts.bytes.add(len(datagram))
-            self._newest.append(samples)
+            self._count(datagram, samples)
         elif outcome == LOST:
             self._accounts.drop("too_long", samples)
         return outcome in {SENT, LOST}
+
+    def _count(self, datagram: bytes, samples: int) -> None:
+        self._accounts.sent.add(samples)
+        self._accounts.datagrams.add(1)
+        self._accounts.bytes.add(len(datagram))
+        self._newest.append(samples)
+        if self._accounting is not None:
+            self._accounting.sent(datagram, samples)
 
     def _count_late_refusal(self) -> None:
         """Take the newest datagram back: which one was refused is not known any more."""
@@ -160,26 +209,14 @@ class Outbox:
             samples = self._newest.pop()
             self._accounts.sent.add(-samples)
             self._accounts.drop("refused", samples)
-
-    def _send_one_kept(self) -> None:
-        """Shorten the queue too: while callers send, the flusher hardly gets to run."""
-        one = self._take_kept()
-        if one is not None and not self._send(*one):
-            self._kept.appendleft(one)
+            if self._accounting is not None:
+                self._accounting.refused()
 
     def _take_kept(self) -> tuple[bytes, int] | None:
         try:
             return self._kept.popleft()
         except IndexError:
             return None  # another thread was faster
-
-    def _keep(self, datagram: bytes, samples: int, *, first: bool = False) -> None:
-        if first:
-            self._kept.appendleft((datagram, samples))
-        elif len(self._kept) < self._kept_limit:
-            self._kept.append((datagram, samples))
-        else:
-            self._accounts.drop("buffer_full", samples)
 
     def _report(self, now: float) -> None:
         """Say once that nobody listens, to a program that has a log: importing one is not ours."""

@@ -5,45 +5,48 @@ under the flusher's lock, takes a prefix: it copies `buffer[:n]` and deletes it,
 appended meanwhile stands behind `n` and stays. So nothing is lost, callers never wait, and a
 signal handler, `__del__` or a garbage collector's callback may record too.
 
+Handles and verbs write that part out, since another call would cost as much again:
+
+    buffer = series.buffer
+    buffer.append(value)
+    if len(buffer) > series.limit:
+        series.relieve()
+
 What was appended is looked at when it is drained, never in the call: a value that is no number is
 dropped and counted there.
 """
 
 from __future__ import annotations
 
-from math import fsum, isfinite
-
+from vitald.client.values import Delta, add_up, as_number, numbers
 from vitald.wire.encode import clean_member, gauge_values, number, signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, Protocol
+
+    from vitald.client.backlog import Backlog
 
     class Owner(Protocol):
         """What a series needs of the flusher."""
 
         lock: Any
+        lines: Series
+        backlog: Backlog
 
         def relieve(self, series: Series) -> None: ...
         def drop(self, reason: str, samples: int = 1) -> None: ...
+        def wake(self) -> None: ...
+        def is_blocked(self) -> bool: ...
 
 
 # A caller that finds a buffer longer than this folds it, or wakes the flusher when it cannot be
 # folded. The number bounds the work: about 0.1 ms.
 LIMIT = 2048
 
-# A caller that finds more samples than this encodes and sends a slice itself.
-HARD_LIMIT = 4 * LIMIT
-
-# So many samples are formatted at a time: what formats them has the GIL for less than 0.1 ms.
-SLICE = 128
-
 # A set that holds more members than this is dropped: nobody has taken it for long.
 _MEMBERS = 65536
-
-# Every int of so many bits is within the range of a double.
-_DOUBLE_BITS = 1023
 
 
 class Series:
@@ -51,9 +54,13 @@ class Series:
 
     `before` and `after` are the bytes around a value. `limit` is 0 until the first value: passing
     it calls `relieve`, which starts the flusher, so a client that records nothing has no thread.
+    `is_overflow` tells a series that stands for those beyond the client's limit.
     """
 
-    __slots__ = ("_owner", "after", "before", "buffer", "idle", "key", "limit")
+    __slots__ = ("_owner", "after", "before", "buffer", "idle", "is_overflow", "key", "limit")
+
+    # Whether the values may stay while nobody takes them; otherwise they are encoded.
+    can_hold = True
 
     def __init__(self, owner: Owner, key: object, before: bytes = b"", after: bytes = b"") -> None:
         self.key = key
@@ -61,6 +68,7 @@ class Series:
         self.buffer: list[Any] = []
         self.limit = 0
         self.idle = 0
+        self.is_overflow = False
         self._owner = owner
 
     def record(self, value: Any) -> None:
@@ -68,7 +76,22 @@ class Series:
         buffer = self.buffer
         buffer.append(value)
         if len(buffer) > self.limit:
-            self._owner.relieve(self)
+            self.relieve()
+
+    def relieve(self) -> None:
+        """Act for the caller who found the buffer over its limit; a bounded amount of work."""
+        self._owner.relieve(self)
+
+    def make_room(self) -> list[Any]:
+        """Shorten the buffer for a caller; for the holder of the lock.
+
+        Return values that the caller must send himself.
+        """
+        raise NotImplementedError
+
+    def hold(self) -> Iterator[None]:
+        """Keep the values in less memory, while nobody takes them; yield after each bit of work."""
+        raise NotImplementedError
 
     def take(self, at_most: int) -> list[Any]:
         """Remove and return the oldest values; for the holder of the lock."""
@@ -78,6 +101,10 @@ class Series:
 
     def units(self, size: int) -> Iterator[tuple[bytes, int]]:
         """Drain: yield what must stay together in one datagram, and the number of its samples."""
+        raise NotImplementedError
+
+    def encode(self, values: Any, size: int) -> Iterator[tuple[bytes, int]]:
+        """Yield the units of values that were taken; needs no lock."""
         raise NotImplementedError
 
     def discard(self) -> int:
@@ -91,6 +118,25 @@ class Series:
     def _reject(self, samples: int) -> None:
         if samples:
             self._owner.drop("bad_value", samples)
+
+
+class NoSeries(Series):
+    """Stands behind a handle that cannot record: every value goes to `refuse` at once."""
+
+    __slots__ = ("_refuse",)
+
+    def __init__(self, refuse: Callable[[int], None]) -> None:
+        self.buffer, self.limit = [], -1
+        self._refuse = refuse
+
+    def relieve(self) -> None:
+        # One by one: no lock guards this buffer.
+        while self.buffer:
+            try:
+                self.buffer.pop()
+            except IndexError:  # another thread was faster
+                return
+            self._refuse(1)
 
 
 class FoldingSeries(Series):
@@ -112,6 +158,15 @@ class FoldingSeries(Series):
 
     def _encode(self) -> list[bytes]:
         raise NotImplementedError
+
+    def make_room(self) -> list[Any]:
+        self.fold()
+        return []
+
+    def hold(self) -> Iterator[None]:
+        with self._owner.lock:
+            self.fold()
+        yield
 
     def units(self, size: int) -> Iterator[tuple[bytes, int]]:  # noqa: ARG002  never a long line
         with self._owner.lock:
@@ -145,26 +200,24 @@ class CounterSeries(FoldingSeries):
         self._total: float = 0
 
     def fold(self) -> None:
-        chunk = self.take(len(self.buffer))
+        count = len(self.buffer)
+        chunk = self.buffer[:count]
         good = [self._total, *chunk]
         total = add_up(good)
         if total is None:
-            good = [self._total, *_numbers(chunk)]
+            good = [self._total, *numbers(chunk)]
             total = add_up(good)
         if total is None:  # each is a number and their sum is beyond all
             good, total = [self._total], self._total
+        samples = len(good) - 1
+        # Without a call in between: what a signal handler raises comes at a call.
+        del self.buffer[:count]
         self._total = total
-        self.samples += len(good) - 1
-        self._reject(len(chunk) - len(good) + 1)
+        self.samples += samples
+        self._reject(count - samples)
 
     def _encode(self) -> list[bytes]:
         return [self.before + number(self._total).encode() + self.after]
-
-
-class Delta(tuple[float]):
-    """A gauge's step, told from a value by its type."""
-
-    __slots__ = ()
 
 
 class GaugeSeries(FoldingSeries):
@@ -177,10 +230,11 @@ class GaugeSeries(FoldingSeries):
         self._value: float = 0
 
     def fold(self) -> None:
-        chunk = self.take(len(self.buffer))
+        count = len(self.buffer)
+        is_set, level = self._is_set, self._value
         deltas: list[float] = []
         bad = 0
-        for value in reversed(chunk):
+        for value in reversed(self.buffer[:count]):
             is_delta = type(value) is Delta
             real = as_number(value[0] if is_delta else value)
             if real is None:
@@ -188,15 +242,18 @@ class GaugeSeries(FoldingSeries):
             elif is_delta:
                 deltas.append(real)
             else:
-                self._is_set, self._value = True, real
+                is_set, level = True, real
                 break
         if deltas:
-            total = add_up([self._value, *reversed(deltas)])
+            total = add_up([level, *reversed(deltas)])
             if total is None:
                 bad += len(deltas)
             else:
-                self._value = total
-        self.samples += len(chunk) - bad
+                level = total
+        # As in a counter, without a call in between.
+        del self.buffer[:count]
+        self._is_set, self._value = is_set, level
+        self.samples += count - bad
         self._reject(bad)
 
     def _encode(self) -> list[bytes]:
@@ -214,11 +271,14 @@ class SetSeries(FoldingSeries):
         self._members: dict[str, None] = {}
 
     def fold(self) -> None:
-        chunk = self.take(len(self.buffer))
+        count = len(self.buffer)
+        chunk = self.buffer[:count]
         # Handles record text only; what has no text is "".
         bad = chunk.count("")
+        # To add a member again changes nothing.
         self._members.update(dict.fromkeys(chunk))
-        self.samples += len(chunk) - bad
+        del self.buffer[:count]
+        self.samples += count - bad
         self._reject(bad)
         if len(self._members) > _MEMBERS:
             self._owner.drop("buffer_full", self.samples)
@@ -228,115 +288,3 @@ class SetSeries(FoldingSeries):
     def _encode(self) -> list[bytes]:
         members = dict.fromkeys(map(clean_member, filter(None, self._members)))
         return [self.before + member.encode() + self.after for member in members]
-
-
-class StreamSeries(Series):
-    """A series whose every value is sent; `encode` turns a chunk into units."""
-
-    __slots__ = ()
-
-    def units(self, size: int) -> Iterator[tuple[bytes, int]]:
-        left = len(self.buffer)
-        while left > 0:
-            with self._owner.lock:
-                chunk = self.take(min(left, SLICE))
-            left -= SLICE
-            yield from self.encode(chunk, size)
-        self.limit = LIMIT
-
-    def encode(self, chunk: list[Any], size: int) -> Iterator[tuple[bytes, int]]:
-        """Yield the units of values that were taken; needs no lock."""
-        raise NotImplementedError
-
-
-class SampleSeries(StreamSeries):
-    """Timings or other samples: every value is sent, many to a line (`name:1:2:3|ms`)."""
-
-    __slots__ = ()
-
-    def encode(self, chunk: list[Any], size: int) -> Iterator[tuple[bytes, int]]:
-        """Yield the lines of these values, none longer than `size` where a value allows it."""
-        texts = _plain_texts(chunk)
-        if texts is None:
-            texts = [text for text in map(self._text, chunk) if text]
-            self._reject(len(chunk) - len(texts))
-        if not texts:
-            return
-        packed = ":".join(texts).encode()
-        room = max(1, size - len(self.before) - len(self.after))
-        start = 0
-        while len(packed) - start > room:
-            cut = packed.rfind(b":", start, start + room + 1)
-            if cut < 0:
-                cut = packed.find(b":", start)
-            if cut < 0:
-                break
-            yield self._line(packed[start:cut])
-            start = cut + 1
-        yield self._line(packed[start:])
-
-    def _line(self, values: bytes) -> tuple[bytes, int]:
-        return self.before + values + self.after, values.count(b":") + 1
-
-    def _text(self, value: Any) -> str:
-        try:
-            if hasattr(value, "total_seconds") and self.after.startswith(b"|ms"):
-                value = value.total_seconds() * 1000.0
-        except Exception:  # the value is the caller's object and may do anything
-            return ""
-        real = as_number(value)
-        return "" if real is None else number(real)
-
-
-class LineSeries(StreamSeries):
-    """Whole encoded lines in their order: events, service checks, series beyond the limit."""
-
-    __slots__ = ()
-
-    def encode(self, chunk: list[Any], size: int) -> Iterator[tuple[bytes, int]]:  # noqa: ARG002
-        for line in chunk:
-            yield line, 1
-
-
-def as_number(value: Any) -> float | None:
-    """Return a plain int or float equal to `value`, None when it is no finite number.
-
-    Text is none: `float` would read it.
-    """
-    try:
-        if isinstance(value, int):
-            return int(value) if value.bit_length() <= _DOUBLE_BITS else None
-        if isinstance(value, str | bytes | bytearray):
-            return None
-        real = float(value)
-    except Exception:  # the value is the caller's object and may do anything
-        return None
-    return real if isfinite(real) else None
-
-
-def _numbers(values: list[Any]) -> list[float]:
-    return [real for real in map(as_number, values) if real is not None]
-
-
-def add_up(values: list[Any]) -> float | None:
-    """Return the sum, None when the values have none; ints stay exact, floats are rounded once."""
-    try:
-        total = sum(values)
-        if type(total) is int:
-            return total if total.bit_length() <= _DOUBLE_BITS else None
-        total = fsum(values)
-    except Exception:  # the values are the caller's objects and may do anything
-        return None
-    return total if isfinite(total) else None
-
-
-def _plain_texts(chunk: list[Any]) -> list[str] | None:
-    """Return the texts of a chunk of nothing but ints and finite floats, None for any other."""
-    if not {int, float}.issuperset(map(type, chunk)):
-        return None
-    try:
-        if not isfinite(sum(chunk)):
-            return None
-    except OverflowError:
-        return None
-    return list(map(repr, chunk))

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from vitald.metric import Tags
 
-    # {"queue": "mail"}, or ["queue:mail", "bare"], or None.
-    TagsLike = Mapping[str, object] | Iterable[str] | None
+    # {"queue": "mail"}, ["queue:mail", "bare"], [("queue", "mail")], "queue:mail,bare", or None.
+    TagsLike = Mapping[str, object] | Iterable[str | tuple[str, object]] | None
 
 
 def canonical(tags: TagsLike, base: Tags = ()) -> Tags:
@@ -39,6 +39,11 @@ def _pairs(tags: TagsLike) -> Iterable[tuple[str, object]]:
     return [_split(tag) for tag in tags]
 
 
-def _split(tag: str) -> tuple[str, str]:
-    key, _, value = tag.partition(":")
+def _split(tag: str | tuple[str, object]) -> tuple[str, object]:
+    if isinstance(tag, str):
+        key, _, text = tag.partition(":")
+        return key, text
+    if not isinstance(tag, tuple | list):
+        raise TypeError(f"cannot read a tag: {tag!r} is neither text nor a pair")
+    key, value = tag
     return key, value

@@ -3,6 +3,9 @@
 One span object serves `with`, `async with` and decoration, any number of times and at the same
 time: nested, recursive, from several threads and tasks. Functions, coroutine functions, generators
 and async generators are measured until they end; a generator from its first step.
+
+The beginning of a block is kept in the span itself, in a slot that one block at a time may claim.
+While it is taken, and inside a block that is kept so, beginnings go on a stack of the context.
 """
 
 from __future__ import annotations
@@ -23,16 +26,18 @@ if TYPE_CHECKING:
     # The spans entered in this context and not left, the innermost first: (span, start, outer).
     Open = tuple["Span", int, "Open"] | None
 
-_open: ContextVar[Open] = ContextVar("vitald_open_spans", default=None)
+open_spans: ContextVar[Open] = ContextVar("vitald_open_spans", default=None)
 
 
 class Span:
     """Something with a beginning and an end; subclasses record in `begin` and `end`."""
 
-    __slots__ = ("_last_start",)
+    __slots__ = ("_free", "_last_start", "_start")
 
     def __init__(self) -> None:
-        self._last_start = 0
+        # One element while the slot `_start` is free: `pop` is what claims it, in one step.
+        self._free: list[None] = [None]
+        self._start = self._last_start = 0
 
     def begin(self) -> int:
         """Record the beginning; return its time by `perf_counter_ns`."""
@@ -43,8 +48,16 @@ class Span:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
+        if open_spans.get() is None:
+            try:
+                self._free.pop()
+            except IndexError:
+                pass
+            else:
+                self._start = self.begin()
+                return self
         start = self._last_start = self.begin()
-        _open.set((self, start, _open.get()))
+        open_spans.set((self, start, open_spans.get()))
         return self
 
     def __exit__(
@@ -53,7 +66,12 @@ class Span:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.end(self._close(), error)
+        if open_spans.get() is None and not self._free:
+            start = self._start
+            self._free.append(None)
+        else:
+            start = self._close()
+        self.end(start, error)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -72,9 +90,9 @@ class Span:
 
     def _close(self) -> int:
         """Take this span's innermost beginning off this context; return it."""
-        top = _open.get()
+        top = open_spans.get()
         if top is not None and top[0] is self:  # nearly always
-            _open.set(top[2])
+            open_spans.set(top[2])
             return top[1]
         above: list[tuple[Span, int]] = []
         one = top
@@ -82,18 +100,34 @@ class Span:
             above.append(one[:2])
             one = one[2]
         if one is None:
-            # Entered in another context (a fixture, a middleware that changes threads).
-            return self._last_start
+            if self._free:
+                # Entered in another context (a fixture, a middleware that changes threads).
+                return self._last_start
+            start = self._start
+            self._free[:] = (None,)
+            return start
         rest = one[2]
         for span, start in reversed(above):
             rest = (span, start, rest)
-        _open.set(rest)
+        open_spans.set(rest)
         return one[1]
 
 
 def _decorate(span: Span, function: F) -> F:
     import inspect  # noqa: PLC0415  10 ms, and only those who decorate need it
 
+    if isinstance(function, classmethod | staticmethod):
+        return type(function)(_decorate(span, function.__func__))
+    if isinstance(function, type):
+        raise TypeError(
+            f"cannot measure class {function.__name__}: what comes back would be no class; "
+            "measure its methods, or a function that calls it"
+        )
+    if not callable(function):
+        raise TypeError(
+            f"cannot measure a {type(function).__name__}: it cannot be called; "
+            "measure the function inside it"
+        )
     bare: Any = function
     while isinstance(bare, partial):
         bare = bare.func

@@ -16,6 +16,7 @@ may when several threads send at once. Such a report is put into `late_refusals`
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 from contextlib import suppress
@@ -40,7 +41,7 @@ class Transport:
     """One socket to one target.
 
     `is_stale` says that the next `prepare` should connect anew; `error` is why the last attempt
-    failed, for people.
+    failed, for people. `moves` counts how often the target's name led to another address.
     """
 
     # Whether any thread may call `send` at any time.
@@ -51,8 +52,11 @@ class Transport:
         self.error = ""
         self.is_congested = False
         self.is_stale = True
+        self.moves = 0
         self.late_refusals: list[None] = []
         self._sock: socket.socket | None = None
+        # The device and inode of a Unix socket's path.
+        self._connected_to: tuple[int, int] | tuple[()] = ()
         self._retry_at = 0.0
         self._pause = 0.0
 
@@ -106,10 +110,34 @@ class Transport:
         return False
 
     def _needs_socket(self, now: float) -> bool:  # noqa: ARG002  UDP looks at the time
-        return self.is_stale
+        return self.is_stale or self._is_replaced()
+
+    def _is_replaced(self) -> bool:
+        """Return whether the path is another socket's now, while ours may still have a reader.
+
+        A path that is gone says nothing: whoever listened may be on the way out and read on.
+        """
+        if not self.target.path:
+            return False
+        identity = _identity(self.target.path)
+        return bool(identity) and identity != self._connected_to
 
     def _connect(self) -> None:
         raise NotImplementedError
+
+    def _connect_path(self, kind: socket.SocketKind, timeout: float) -> None:
+        # Before connecting: if it is replaced in between, it is connected to once too often.
+        identity = _identity(self.target.path)
+        sock = socket.socket(socket.AF_UNIX, kind)
+        try:
+            sock.settimeout(timeout)
+            sock.connect(self.target.path)
+            sock.setblocking(False)
+        except BaseException:
+            sock.close()
+            raise
+        self._connected_to = identity
+        self._replace(sock)
 
     def _replace(self, sock: socket.socket) -> None:
         old, self._sock = self._sock, sock
@@ -188,6 +216,7 @@ class UdpTransport(DatagramTransport):
         except BaseException:
             sock.close()
             raise
+        self.moves += self._address not in {(), address}
         self._address = address
         number = str(address[0])
         self._reports_at_once = number.startswith("127.") or number == "::1"
@@ -198,14 +227,7 @@ class UnixDatagramTransport(DatagramTransport):
     """Datagrams to a Unix socket; a full queue (a receiver that is stopped) is congestion."""
 
     def _connect(self) -> None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            sock.setblocking(False)
-            sock.connect(self.target.path)
-        except BaseException:
-            sock.close()
-            raise
-        self._replace(sock)
+        self._connect_path(socket.SOCK_DGRAM, 0.0)
 
 
 class StreamTransport(Transport):
@@ -234,6 +256,9 @@ class StreamTransport(Transport):
 
     def prepare(self) -> None:
         if self._sock is not None and not self.is_stale and self._is_closed_by_peer():
+            self._lose_connection()
+        elif self._sock is not None and self._is_replaced() and not self._push():
+            # The old reader does not read: what it has no whole line of is the new one's.
             self._lose_connection()
         super().prepare()
         if self._sock is not None:
@@ -290,17 +315,11 @@ class StreamTransport(Transport):
 
     def _connect(self) -> None:
         if self.target.path:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                sock.settimeout(_CONNECT_TIMEOUT)
-                sock.connect(self.target.path)
-            except BaseException:
-                sock.close()
-                raise
-        else:
-            address = (_host(self.target), self.target.port)
-            sock = socket.create_connection(address, _CONNECT_TIMEOUT)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connect_path(socket.SOCK_STREAM, _CONNECT_TIMEOUT)
+            return
+        address = (_host(self.target), self.target.port)
+        sock = socket.create_connection(address, _CONNECT_TIMEOUT)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
         self._replace(sock)
 
@@ -312,6 +331,14 @@ def _host(target: Target) -> Any:
     that import never ends.
     """
     return target.host.encode() if target.host.isascii() else target.host
+
+
+def _identity(path: str) -> tuple[int, int] | tuple[()]:
+    try:
+        found = os.stat(path)  # noqa: PTH116  importing pathlib costs more than this package
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino
 
 
 def open_transport(target: Target) -> Transport:
