@@ -114,6 +114,19 @@ def test_a_packet_comes_out_of_the_cli(sidecar):
     assert (ledger["lines"], ledger["aggregated"], ledger["rejected"]) == (4, 4, {})
 
 
+def test_what_a_client_claims_and_did_not_arrive_is_in_the_ledger(sidecar):
+    who = b"#client:web-1-aabbcc"
+    sidecar.send(
+        b"jobs:3|c\nvitald.client.received:3|c|" + who,
+        b"vitald.client.claimed:5|g|%b\nvitald.client.claimed_datagrams:2|g|%b\n"
+        b"vitald.client.started:%.3f|g|%b" % (who, who, time.time(), who),
+    )
+    wait_until(lambda: sidecar.document("ledger")["clients_total"]["lost"] == 2)
+    (entry,) = sidecar.document("stats")["ledger"]["clients"]
+    assert (entry["client"], entry["claimed"], entry["received"]) == ("web-1-aabbcc", 5, 3)
+    assert entry["lost_datagrams"] == 1
+
+
 def test_sigterm_flushes_what_was_received_and_leaves_no_socket_file(tmp_path):
     config = CONFIG + "forward: {{out: {{type: console}}}}\ninterval: 60s\n"
     config = config.replace("interval: 1s\n", "")

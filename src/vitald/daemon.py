@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from vitald import __version__
 from vitald.aggregator.api import Api
 from vitald.aggregator.available import Available
+from vitald.aggregator.claims import Claims
 from vitald.aggregator.dashboard import Dashboard
 from vitald.aggregator.engines import choose
 from vitald.aggregator.events import EventLog
@@ -131,6 +132,7 @@ class Sidecar:
         )
         # Gauges that a check cannot read at present.
         self._unavailable: set[SeriesKey] = set()
+        self.claims = Claims(now.wall, interval=config.interval)
         self.events = EventLog(self._clock)
         self.dispatcher = Dispatcher(clock=self._clock)
         self.scheduler = Scheduler(
@@ -149,6 +151,7 @@ class Sidecar:
             health=self.scheduler.reports,
             performance=Performance(self._clock).document,
             engine_reason=self._chosen.reason,
+            claims=self.claims,
             events=self.events,
             forwarders=self.dispatcher.statistics,
             ledger_extra=self._ledger_extra,
@@ -289,6 +292,7 @@ class Sidecar:
     # What flows between the parts
 
     def _deliver(self, interval: Interval) -> None:
+        self.claims.observe(self.engine, interval.end)
         self.dispatcher.submit(interval)
         try:
             self._to_observe.put_nowait(interval)

@@ -9,6 +9,7 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from vitald.aggregator.claims import Claims
 from vitald.aggregator.dashboard import PERFORMANCE_KEYS, UnknownCheckError
 from vitald.aggregator.exposition import SLICE
 from vitald.aggregator.interval import Row
@@ -289,6 +290,18 @@ async def test_forwarders_and_what_else_the_ledger_knows_are_shown(world):
     assert document["forwarders"][0]["last_sent"] == "2023-11-14T22:13:20.000Z"
     assert document["ledger"]["client_reported"] == {"dropped": 4}
     assert world.dashboard.ledger()["client_reported"] == {"dropped": 4}
+
+
+async def test_the_ledger_has_all_clients_and_the_stats_the_worst(world):
+    claims = Claims(world.clock.wall)
+    dashboard = world.build(claims=claims)
+    world.take(*(f"vitald.client.received:{n}|c|#client:web-{n}-aa" for n in range(40)))
+    claims.observe(world.engine, world.engine.rotate(world.clock.advance(10.0)).end)
+    assert len(dashboard.ledger()["clients"]) == 40
+    in_stats = (await dashboard.stats())["ledger"]
+    assert len(in_stats["clients"]) == 10
+    assert in_stats["clients_total"] == dashboard.ledger()["clients_total"]
+    assert in_stats["clients_total"]["received"] == sum(range(40))
 
 
 async def test_an_export_is_one_document_with_all_the_others(world, collect, make_report):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitald.aggregator import documents
+from vitald.aggregator.claims import Claims
 from vitald.aggregator.interval import Ledger, Row
 from vitald.metric import SAMPLED_TYPES, MetricType
 from vitald.sketch import Sketch
@@ -232,6 +233,52 @@ def test_the_ledger_document_has_the_contracts_keys_and_all_of_the_ledger():
     assert document["series"] == {"active": 2, "limit": 100, "overflowed": 4}
     fields = {name for name in Ledger.__dataclass_fields__ if not name.startswith("series_")}
     assert fields <= set(document)
+
+
+def test_the_section_of_clients_has_the_contracts_keys():
+    claims = Claims(0.0)
+    client = (("client", "web-1-aa"),)
+    claims.settle([Row(MetricType.COUNTER, "vitald.client.received", client, 2, 30.0)], 10.0)
+    section = documents.clients_section(claims)
+    assert section["clients"] == [
+        {
+            "client": "web-1-aa",
+            "claimed": 30,
+            "received": 30,
+            "lost": 0,
+            "claimed_datagrams": 2,
+            "received_datagrams": 2,
+            "lost_datagrams": 0,
+            "last_seen": "1970-01-01T00:00:10.000Z",
+            "dropped": {},
+        }
+    ]
+    assert section["clients_total"] == {
+        "clients": 1,
+        "untracked": 0,
+        "claimed": 30,
+        "received": 30,
+        "lost": 0,
+        "claimed_datagrams": 2,
+        "received_datagrams": 2,
+        "lost_datagrams": 0,
+    }
+
+
+def test_of_many_clients_the_worst_are_the_first():
+    claims = Claims(0.0)
+    rows = []
+    for number in range(30):
+        client = (("client", f"web-{number}-aa"),)
+        rows.append(
+            Row(MetricType.GAUGE, "vitald.client.claimed", client, 1, min=number, last=number)
+        )
+        rows.append(Row(MetricType.GAUGE, "vitald.client.started", client, 1, min=5, last=5))
+    claims.settle(rows, 10.0)
+    claims.settle([], 20.0)
+    section = documents.clients_section(claims, 3)
+    assert [entry["lost"] for entry in section["clients"]] == [29, 28, 27]
+    assert section["clients_total"]["clients"] == 30
 
 
 def test_a_forwarders_instants_are_shown_as_text():

@@ -6,6 +6,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from vitald.aggregator import telemetry
+from vitald.aggregator.claims import Totals
 from vitald.aggregator.exposition import Exposition
 from vitald.aggregator.interval import Ledger
 from vitald.status import Status
@@ -34,6 +35,7 @@ def page(make_report, **changed):
         reports=[make_report("db", Status.CRITICAL, "database")],
         forwarders=[FORWARDER],
         exposition=Exposition(),
+        clients=Totals(clients=2, claimed=80, received=77, lost=3),
     )
     return telemetry.telemetry(snapshot._replace(**changed))
 
@@ -54,6 +56,8 @@ def test_the_sidecars_own_numbers_are_on_the_page(make_report):
     assert found["vitald_lines_total", ()] == 10
     assert found["vitald_lines_rejected_total", (("reason", "bad_value"),)] == 2
     assert found["vitald_lines_shed_total", (("reason", "too_many"),)] == 1
+    assert found["vitald_clients_received_samples_total", ()] == 77
+    assert found["vitald_clients_lost_samples_total", ()] == 3
     assert found["vitald_check_status", (("check", "db"), ("type", "database"))] == 2
     assert found["vitald_forwarder_sent_total", who] == 7
     dropped = (("forwarder", "graphite"), ("reason", "expired"), ("type", "graphite"))

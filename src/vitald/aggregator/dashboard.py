@@ -12,8 +12,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from vitald.aggregator import probes
+from vitald.aggregator.claims import Claims
 from vitald.aggregator.documents import (
     CSV_COLUMNS,
+    clients_section,
     dump,
     forwarder_entry,
     health_entry,
@@ -50,6 +52,8 @@ RESPONSE_WINDOW = 300.0
 DEFAULT_WINDOW = 60.0
 PERFORMANCE_KEYS = ("cpu", "memory", "disk", "disk_io", "network", "process")
 _PERFORMANCE_LISTS = frozenset({"disk", "disk_io"})
+# Clients that `stats` shows of those in the ledger: the ones that lost the most.
+_WORST_CLIENTS = 10
 
 
 class UnknownCheckError(VitaldError):
@@ -63,7 +67,8 @@ class Dashboard:
     with `PERFORMANCE_KEYS`; it may block). `required` names the checks without which the sidecar
     is not ready, `ready` returns what else is missing (sockets, configuration), one phrase each.
     `interval` is the flush interval in seconds, `started` when the sidecar started,
-    `engine_reason` why it is this engine. The scrape page holds totals for `series_limit` series,
+    `engine_reason` why it is this engine. `claims` is what clients claim to have sent; whoever
+    seals keeps it. The scrape page holds totals for `series_limit` series,
     each for `series_expiry` seconds of silence.
     """
 
@@ -84,6 +89,7 @@ class Dashboard:
         required: Callable[[], Collection[str]] = tuple,
         ready: Callable[[], Sequence[str]] = tuple,
         engine_reason: str = "",
+        claims: Claims | None = None,
         series_limit: int = 100_000,
         series_expiry: float = 3600.0,
         longest_window: float = 3600.0,
@@ -101,6 +107,7 @@ class Dashboard:
         self._ledger_extra = ledger_extra
         self._required = required
         self._engine_reason = engine_reason
+        self._claims = claims or Claims(started.wall)
         self._longest_window = longest_window
         self._ready = ready
         self._exposition = Exposition(limit=series_limit, expiry=series_expiry, reserved=NAMES)
@@ -133,6 +140,7 @@ class Dashboard:
                 self._health(),
                 self._forwarders(),
                 self._exposition,
+                self._claims.totals(),
             )
         )
         async for piece in self._exposition.render(
@@ -179,15 +187,19 @@ class Dashboard:
             "engine_reason": self._engine_reason,
             **performance,
             "response_times": response_times,
-            "ledger": self.ledger(),
+            "ledger": self.ledger(_WORST_CLIENTS),
             "forwarders": [forwarder_entry(entry) for entry in self._forwarders()],
             "events": {"received": self.events.received, "own": self.events.own},
             "faults": faults,
         }
 
-    def ledger(self) -> Json:
-        """Return where every line went."""
-        return {**ledger_document(self._engine.ledger(), self.time()), **self._ledger_extra()}
+    def ledger(self, worst: int | None = None) -> Json:
+        """Return where every line went; of the clients only the `worst` so many, if given."""
+        return {
+            **ledger_document(self._engine.ledger(), self.time()),
+            **clients_section(self._claims, worst),
+            **self._ledger_extra(),
+        }
 
     def recent_events(self, limit: int | None = None) -> Json:
         """Return the last events, the newest first."""

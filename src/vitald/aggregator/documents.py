@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from json.encoder import encode_basestring_ascii as _quoted
 from math import isfinite
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from vitald.metric import MetricType
 
 if TYPE_CHECKING:
+    from vitald.aggregator.claims import Balance, Claims, ClientBook
     from vitald.aggregator.interval import Ledger, Row
     from vitald.metric import Tags
     from vitald.status import Status
@@ -249,6 +251,38 @@ def ledger_document(ledger: Ledger, time: str | None) -> Json:
         "listeners": dict(ledger.listeners),
         "last_rejected": list(ledger.last_rejected),
         "client_reported": dict(ledger.client_reported),
+    }
+
+
+def clients_section(claims: Claims, worst: int | None = None) -> Json:
+    """Return the part of the ledger that is about clients: those seen last first.
+
+    With `worst`, only so many, those that lost the most samples.
+    """
+    books = claims.books()
+    if worst is not None:
+        books = sorted(books, key=lambda book: -book.samples.lost)[:worst]
+    return {
+        "clients": [_client_entry(book) for book in books],
+        "clients_total": asdict(claims.totals()),
+    }
+
+
+def _client_entry(book: ClientBook) -> Json:
+    return {
+        "client": book.client,
+        **_balance("", book.samples),
+        **_balance("_datagrams", book.datagrams),
+        "last_seen": rfc3339(book.last_seen),
+        "dropped": dict(book.dropped),
+    }
+
+
+def _balance(kind: str, balance: Balance) -> Json:
+    return {
+        f"claimed{kind}": balance.claimed,
+        f"received{kind}": balance.received,
+        f"lost{kind}": balance.lost,
     }
 
 

@@ -278,11 +278,13 @@ class PythonEngine:
         held = [
             (series, series.held())
             for series in self._table
-            if isinstance(series, Gauge) and series.was_sealed and series not in shown
+            if isinstance(series, Gauge)
+            and series.was_sealed
+            and series not in shown
+            and matches(series.key)
         ]
         for series, cell in held:
-            if matches(series.key):
-                yield series.row(cell)
+            yield series.row(cell)
 
     def ledger(self) -> Ledger:
         self._routes.fold()

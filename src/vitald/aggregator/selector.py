@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from vitald.metric import MetricType, SeriesKey
 
+_GLOB = re.compile(r"[*?[]").search
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:
@@ -29,6 +31,8 @@ class Selector:
         name = _any_of(self.names)
         wanted = [(key, re.compile(translate(value)).match) for key, value in self.tags]
         types = frozenset(self.types)
+        if name is not None and not wanted and not types:
+            return lambda series: bool(name(series.name))
 
         def match(series: SeriesKey) -> bool:
             if types and series.type not in types:
@@ -46,4 +50,6 @@ class Selector:
 def _any_of(globs: Sequence[str]) -> Callable[[str], object] | None:
     if not globs:
         return None
+    if not any(_GLOB(glob) for glob in globs):
+        return frozenset(globs).__contains__  # many times cheaper, over many series
     return re.compile("|".join(translate(glob) for glob in globs)).match

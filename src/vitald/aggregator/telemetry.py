@@ -9,6 +9,7 @@ from vitald.aggregator.prometheus import header, label_pairs, sample
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from vitald.aggregator.claims import Totals
     from vitald.aggregator.documents import Report
     from vitald.aggregator.exposition import Exposition
     from vitald.aggregator.interval import Ledger
@@ -27,6 +28,11 @@ _FAMILIES = {
     "vitald_series_active": ("gauge", "Series that the engine holds"),
     "vitald_series_limit": ("gauge", "Most series that the engine holds"),
     "vitald_series_overflowed_total": ("counter", "Samples that went to an overflow series"),
+    "vitald_clients_received_samples_total": ("counter", "Samples from clients that account"),
+    "vitald_clients_lost_samples_total": (
+        "counter",
+        "Samples that clients sent and that never arrived",
+    ),
     "vitald_exposed_series": ("gauge", "Series that this page holds totals for"),
     "vitald_exposition_shed_rows_total": ("counter", "Rows that found no room on this page"),
     "vitald_exposition_negative_rows_total": (
@@ -64,6 +70,7 @@ class Snapshot(NamedTuple):
     reports: Sequence[Report]
     forwarders: Sequence[Mapping[str, object]]
     exposition: Exposition
+    clients: Totals
 
 
 def telemetry(snapshot: Snapshot) -> str:
@@ -77,7 +84,7 @@ def telemetry(snapshot: Snapshot) -> str:
 
 
 def _samples(snapshot: Snapshot) -> dict[str, list[_Sample]]:
-    ledger, exposition = snapshot.ledger, snapshot.exposition
+    ledger, exposition, clients = snapshot.ledger, snapshot.exposition, snapshot.clients
     build = (("version", snapshot.version), ("engine", snapshot.engine))
     single: dict[str, float] = {
         "vitald_uptime_seconds": snapshot.uptime,
@@ -90,6 +97,8 @@ def _samples(snapshot: Snapshot) -> dict[str, list[_Sample]]:
         "vitald_series_active": ledger.series_active,
         "vitald_series_limit": ledger.series_limit,
         "vitald_series_overflowed_total": ledger.series_overflowed,
+        "vitald_clients_received_samples_total": clients.received,
+        "vitald_clients_lost_samples_total": clients.lost,
         "vitald_exposed_series": exposition.active,
         "vitald_exposition_shed_rows_total": exposition.shed_rows,
         "vitald_exposition_negative_rows_total": exposition.negative_rows,

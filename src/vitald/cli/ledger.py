@@ -14,7 +14,8 @@ from vitald.cli.options import Settings, asks, format_option, shows
 def command(settings: Settings, *, output: str) -> None:
     """Show where every line went: aggregated, rejected and why, shed, dropped by the kernel.
 
-    Below the sums stand the last lines that were rejected, each with its reason.
+    Below the sums stand the clients, with what they claim to have sent and what of it was lost on
+    the way, and the last lines that were rejected, each with its reason.
     """
     from vitald.cli.terminal.output import copy, show
 

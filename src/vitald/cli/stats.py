@@ -55,7 +55,8 @@ def command(settings: Settings, *, watch: bool, interval: float, output: str) ->
 def blocks(document: Document) -> list[Block]:
     """Lay a stats document out."""
     from vitald.cli.document import mapping, text
-    from vitald.cli.terminal.ledger import balance
+    from vitald.cli.terminal.clients import sentences
+    from vitald.cli.terminal.ledger import WORST, balance
     from vitald.cli.terminal.table import Cell, line
     from vitald.cli.terminal.units import Unit, human
 
@@ -71,7 +72,7 @@ def blocks(document: Document) -> list[Block]:
     for key in (*SECTIONS, *more):
         shown += _section(key, document.get(key))
     ledger = mapping(document.get("ledger"))
-    return [*shown, line(), balance(ledger)] if ledger else shown
+    return [*shown, line(), balance(ledger), *sentences(ledger, WORST)] if ledger else shown
 
 
 def _section(key: str, section: object) -> list[Block]:

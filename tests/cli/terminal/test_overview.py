@@ -108,3 +108,12 @@ def test_documents_of_any_shape_are_taken(junk):
     overview = Overview()
     overview.feed(stats, {"checks": junk, "status": junk}, {"metrics": junk, "host": junk})
     assert _text(overview)
+
+
+def test_the_client_that_lost_the_most_is_on_the_page():
+    clients = [{"client": f"web-{n}-aa", "lost": n, "claimed": 100} for n in range(3)]
+    total = {"clients": 3, "lost": 3, "claimed": 300}
+    page = _text(_fed(stats={"ledger": {"clients": clients, "clients_total": total}}))
+    assert "3 clients: 3 of 300 samples lost on the way (1.0%)" in page
+    assert "web-2-aa: 2 of 100 samples lost on the way (2.0%)" in page
+    assert "web-1-aa" not in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vitald.cli.document import items, mapping, number, text
+from vitald.cli.terminal import clients
 from vitald.cli.terminal.sections import head, listing, pairs
 from vitald.cli.terminal.table import Cell, Column, Line, Table, line
 from vitald.cli.terminal.units import MISSING, Unit, human
@@ -12,6 +13,9 @@ from vitald.cli.terminal.units import MISSING, Unit, human
 if TYPE_CHECKING:
     from vitald.cli.document import Document
     from vitald.cli.terminal.table import Block
+
+# Clients whose losses are said in words.
+WORST = 3
 
 
 def balance(document: Document) -> Line:
@@ -56,6 +60,9 @@ def blocks(document: Document) -> list[Block]:
     reported = mapping(document.get("client_reported"))
     if reported:
         shown += [line(), pairs("REPORTED BY CLIENTS", reported)]
+    said = clients.sentences(document, WORST)
+    if said:
+        shown += [line(), *said, clients.table(document)]
     refused = items(document.get("last_rejected"))
     if refused:
         shown += [line(), _refused(refused)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vitald.cli.document import items, mapping, number, tags, text
 from vitald.cli.metrics import table as metrics_table
+from vitald.cli.terminal.clients import sentences
 from vitald.cli.terminal.health import code_of, summary
 from vitald.cli.terminal.health import table as health_table
 from vitald.cli.terminal.ledger import balance
@@ -113,7 +114,7 @@ class Overview:
             if figures:
                 lines.append(line(Cell(f"{name}: ", "dim"), ", ".join(figures)))
         ledger = mapping(self._stats.get("ledger"))
-        return [*lines, balance(ledger)] if ledger else lines
+        return [*lines, balance(ledger), *sentences(ledger, 1)] if ledger else lines
 
     def _checks(self) -> list[Block]:
         bad = [check for check in items(self._health.get("checks")) if code_of(check)]
