@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import datetime as dt
+import enum
 import os
 import socket
 import subprocess
@@ -14,7 +15,11 @@ import time
 import pytest
 import statsd
 
-from vitald.client import StatsClient, TCPStatsClient, UnixSocketStatsClient, dropin
+from vitald.client import StatsClient, TCPStatsClient, UnixSocketStatsClient, dropin, texts
+
+
+class Colour(str, enum.Enum):
+    RED = "red"
 
 
 @pytest.fixture
@@ -151,6 +156,119 @@ def test_a_name_that_is_not_ascii_is_sent_and_one_with_a_newline_makes_one_line(
     client.incr("a:1|c\nb")
     client.set("users", "x\ny:1|c")
     assert udp.lines() == ["naïve.世界:1|c", "a_1_c_b:1|c", "users:x_y:1_c|s"]
+
+
+NOT_ONCE = [
+    ({"a": 1}, "#a:1"),
+    ({"a": True}, "#a:True"),
+    ({"a": 1.0}, "#a:1.0"),
+    ({"a": "1"}, "#a:1"),
+    ({"a": 0.0}, "#a:0.0"),
+    ({"a": -0.0}, "#a:-0.0"),
+    ({"a": None, "b": ""}, "#a:None,b"),
+    ({"b": "2", "a": "1"}, "#a:1,b:2"),
+    ({"x": "y"}, "#x:y"),
+    (["x", "y"], "#x,y"),
+    (("x:y",), "#x:y"),
+    ("x:y,z", "#x:y,z"),
+    ({Colour.RED: "1"}, "#Colour.RED:1"),
+    ({"red": "1"}, "#red:1"),
+    ({"a": Colour.RED}, "#a:Colour.RED"),
+    ({"a": "red"}, "#a:red"),
+    ({"a": ["unhashable"]}, "#a:['unhashable']"),
+    ({"a|b": "c,d\n"}, "#a_b:c_d_"),
+    ({}, ""),
+    ([], ""),
+]
+
+
+def test_tags_that_are_remembered_are_not_taken_for_equal_ones(client, udp):
+    for _ in range(2):
+        for tags, _field in NOT_ONCE:
+            client.incr("jobs", tags=tags)
+    fields = [line.removeprefix("jobs:1|c").removeprefix("|") for line in udp.lines()]
+    assert fields == [field for _, field in NOT_ONCE] * 2
+
+
+def test_a_name_that_is_remembered_is_not_taken_for_an_equal_one(client, udp):
+    for name in ("red", Colour.RED, "red", b"red", Colour.RED):
+        client.incr(name)
+    names = [line.partition(":")[0] for line in udp.lines()]
+    assert names == ["red", "Colour.RED", "red", "red", "Colour.RED"]
+
+
+def test_what_is_remembered_is_bounded(client, monkeypatch):
+    monkeypatch.setattr(texts, "_LIMIT", 10)
+    texts.names.clear()
+    texts._fields.clear()
+    for number in range(100):
+        client.incr(f"jobs.{number}", tags={"n": number})
+    client.incr("a" * 1000, tags={"a": "b" * 1000})
+    assert len(texts.names) <= 10
+    assert len(texts._fields) <= 10
+    assert max(map(len, [*texts.names, *texts._fields.values()])) < 20
+
+
+class Hostile:
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __neg__ = __lt__ = __str__
+
+
+WRONG = [
+    lambda client: client.timing("render", "long"),
+    lambda client: client.timing("render", Hostile()),
+    lambda client: client.incr("jobs", Hostile()),
+    lambda client: client.decr("jobs", "one"),
+    lambda client: client.decr("jobs", Hostile()),
+    lambda client: client.gauge("depth", "high"),
+    lambda client: client.gauge("depth", Hostile()),
+    lambda client: client.set("users", Hostile()),
+    lambda client: client.histogram("size", Hostile()),
+    lambda client: client.incr("jobs", rate="half"),
+    lambda client: client.incr(Hostile()),
+    lambda client: client.incr("jobs", tags=[1]),
+    lambda client: client.incr("jobs", tags=7),
+    lambda client: client.incr("jobs", tags={"a": Hostile()}),
+    lambda client: client.event(Hostile()),
+    lambda client: client.event("deploy", tags=7),
+]
+
+
+@pytest.mark.parametrize("call", WRONG)
+@pytest.mark.parametrize("through", ["client", "pipeline", "nested"])
+def test_a_wrong_argument_is_counted_once_and_raises_nothing(client, udp, call, through):
+    if through == "client":
+        call(client)
+    elif through == "pipeline":
+        with client.pipeline() as pipe:
+            call(pipe)
+    else:
+        with client.pipeline() as pipe, pipe.pipeline() as inner:
+            call(inner)
+    assert client.dropped == 1
+    assert not udp.lines()
+
+
+def test_the_numbers_that_statsd_sends_are_sent(client, udp):
+    client.incr("jobs", 10**30)
+    client.incr("jobs", True)
+    client.histogram("size", 0.1)
+    client.set("users", 7)
+    client.set("users", "a|b")
+    assert [line.partition(":")[2] for line in udp.lines()] == [
+        f"{10**30}|c", "True|c", "0.1|h", "7|s", "a_b|s",
+    ]  # fmt: skip
+
+
+def test_a_bool_in_the_place_of_the_size_is_the_ipv6_that_airflow_passes_there():
+    client = StatsClient("localhost", 8125, "airflow", True)
+    assert (client._addr[0], client._maxudpsize) == ("::1", 512)
+    client.close()
+    client = StatsClient("localhost", 8125, "airflow", False)
+    assert (client._addr[0], client._maxudpsize) == ("127.0.0.1", 512)
+    client.close()
 
 
 def test_calls_after_close_are_counted_and_raise_nothing(client):

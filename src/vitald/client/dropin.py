@@ -3,7 +3,8 @@
 They send as their parents do: at once, one call one packet (or through `pipeline()`), the same
 bytes for the same call without tags. What is added: keyword-only `tags` on every verb;
 `histogram`, `distribution`, `event`, `service_check`; timers that measure generators to their
-end; names that are not ASCII. `dropped` counts what could not be sent.
+end; names that are not ASCII. A wrong argument raises nothing: `dropped` counts what could not be
+sent.
 
 `StatsClient` (UDP) also looks names up in the background, and a call after `close()` raises
 nothing. The stream clients raise OSError when the connection fails, as their parents do:
@@ -24,15 +25,10 @@ from statsd.client.stream import StreamPipeline as _StreamPipeline
 from statsd.client.timer import Timer as _Timer
 from statsd.client.udp import Pipeline as _Pipeline
 
+from vitald.client import texts
 from vitald.client.tags import canonical
 from vitald.client.timing import Span
-from vitald.wire.encode import (
-    clean_member,
-    clean_name,
-    event_line,
-    service_check_line,
-    tag_field,
-)
+from vitald.wire.encode import event_line, service_check_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +40,13 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
+# The default size of a pipeline's packets, in bytes; it is `statsd`'s.
+_PACKET = 512
 # Packets kept while a host name is being looked up.
 _WAITING = 1000
 _FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
+
+_names = texts.names
 
 
 class Timer(_Timer):  # type: ignore[misc]  # statsd has no types
@@ -88,8 +88,9 @@ class _TimerSpan(Span):
 class _Tagged:
     """The verbs, for clients and pipelines alike; what they need is in `statsd`'s base class."""
 
-    dropped = 0
+    dropped: int = 0
     pipeline: Callable[[], Any]
+    _prefix: str | None
     _after: Callable[[str | None], None]
 
     def timer(self, stat: str, rate: float = 1, *, tags: TagsLike = None) -> Timer:
@@ -100,17 +101,31 @@ class _Tagged:
         self, stat: str, delta: float | timedelta, rate: float = 1, *, tags: TagsLike = None
     ) -> None:
         """Send a duration, in milliseconds or as a timedelta."""
-        seconds = getattr(delta, "total_seconds", None)
-        milliseconds = delta if seconds is None else seconds() * 1000.0
-        self._send_stat(stat, f"{milliseconds:0.6f}|ms", rate, tags)
+        try:
+            if type(delta) is not float:
+                seconds = getattr(delta, "total_seconds", None)
+                delta = delta if seconds is None else seconds() * 1000.0
+            value = f"{delta:0.6f}|ms"
+        except Exception:  # the value is the caller's object and may do anything
+            self._drop()
+        else:
+            self._send_stat(stat, value, rate, tags)
 
     def incr(self, stat: str, count: float = 1, rate: float = 1, *, tags: TagsLike = None) -> None:
         """Add `count` to a counter."""
-        self._send_stat(stat, f"{clean_member(count)}|c", rate, tags)
+        if type(count) is int:
+            self._send_stat(stat, f"{count}|c", rate, tags)
+        else:
+            self._send_value(stat, count, "c", rate, tags)
 
     def decr(self, stat: str, count: float = 1, rate: float = 1, *, tags: TagsLike = None) -> None:
         """Subtract `count` from a counter."""
-        self.incr(stat, -count, rate, tags=tags)
+        try:
+            count = -count
+        except Exception:  # the value is the caller's object and may do anything
+            self._drop()
+        else:
+            self.incr(stat, count, rate, tags=tags)
 
     def gauge(
         self,
@@ -122,30 +137,35 @@ class _Tagged:
         tags: TagsLike = None,
     ) -> None:
         """Set a gauge, or with `delta` move it by `value`."""
-        if value < 0 and not delta:
-            if rate < 1 and random.random() > rate:
-                return
+        try:
+            is_negative = value < 0
+            text = texts.value_text(value)
+            is_skipped = is_negative and not delta and rate < 1 and random.random() > rate
+        except Exception:  # the value is the caller's object and may do anything
+            self._drop()
+            return
+        if not is_negative or delta:
+            sign = "" if is_negative or not delta else "+"
+            self._send_stat(stat, f"{sign}{text}|g", rate, tags)
+        elif not is_skipped:
             # The two belong together: a pipeline puts them into one packet.
             with self.pipeline() as pipe:
-                for text in ("0", clean_member(value)):
-                    pipe._send_stat(stat, f"{text}|g", 1, tags)  # noqa: SLF001  our own
-        else:
-            sign = "+" if delta and value >= 0 else ""
-            self._send_stat(stat, f"{sign}{clean_member(value)}|g", rate, tags)
+                pipe._send_stat(stat, "0|g", 1, tags)  # noqa: SLF001  our own
+                pipe._send_stat(stat, f"{text}|g", 1, tags)  # noqa: SLF001  our own
 
     def set(self, stat: str, value: object, rate: float = 1, *, tags: TagsLike = None) -> None:
         """Add a member to a set."""
-        self._send_stat(stat, f"{clean_member(value)}|s", rate, tags)
+        self._send_value(stat, value, "s", rate, tags)
 
     def histogram(self, stat: str, value: float, rate: float = 1, *, tags: TagsLike = None) -> None:
         """Send a sample of type `h`."""
-        self._send_stat(stat, f"{clean_member(value)}|h", rate, tags)
+        self._send_value(stat, value, "h", rate, tags)
 
     def distribution(
         self, stat: str, value: float, rate: float = 1, *, tags: TagsLike = None
     ) -> None:
         """Send a sample of type `d`."""
-        self._send_stat(stat, f"{clean_member(value)}|d", rate, tags)
+        self._send_value(stat, value, "d", rate, tags)
 
     def event(self, title: str, text: str = "", *, tags: TagsLike = None, **fields: Any) -> None:
         """Send an event; `fields` as in `vitald.Client.event`."""
@@ -167,27 +187,60 @@ class _Tagged:
     ) -> None:
         try:
             line = encode(first, second, tags=canonical(tags), **fields)
-        except (TypeError, ValueError):
-            self.dropped += 1
+        except Exception:  # the arguments are the caller's objects and may do anything
+            self._drop()
         else:
             self._after(line)
 
+    def _send_value(self, stat: str, value: object, kind: str, rate: float, tags: TagsLike) -> None:
+        try:
+            text = f"{texts.value_text(value)}|{kind}"
+        except Exception:  # the value is the caller's object and may do anything
+            self._drop()
+        else:
+            self._send_stat(stat, text, rate, tags)
+
     def _send_stat(self, stat: str, value: str, rate: float, tags: TagsLike = None) -> None:
-        data = self._prepare(stat, value, rate)
-        if data is not None and tags is not None:
-            data += tag_field(canonical(tags))
-        self._after(data)
+        try:
+            data = self._prepare(stat, value, rate)
+            if tags is not None and data is not None:
+                data += texts.field_text(tags)
+        except Exception:  # the arguments are the caller's objects and may do anything
+            self._drop()
+        else:
+            self._after(data)
 
     def _prepare(self, stat: str, value: str, rate: float) -> str | None:
-        line: str | None = super()._prepare(clean_name(stat), value, rate)  # type: ignore[misc]
-        return line
+        if rate < 1:
+            if random.random() > rate:
+                return None
+            value = f"{value}|@{rate}"
+        try:
+            # A subclass of `str` may say anything about itself.
+            name = _names[stat] if type(stat) is str else texts.name_text(stat)
+        except KeyError:
+            name = texts.name_text(stat)
+        prefix = self._prefix
+        return f"{prefix}.{name}:{value}" if prefix else f"{name}:{value}"
+
+    def _drop(self) -> None:
+        self.dropped += 1
 
 
-class Pipeline(_Tagged, _Pipeline):  # type: ignore[misc]  # statsd has no types
+class _TaggedPipeline(_Tagged):
+    """The verbs of a pipeline, whose drops are its client's."""
+
+    _client: Any
+
+    def _drop(self) -> None:
+        self._client._drop()  # noqa: SLF001  our own
+
+
+class Pipeline(_TaggedPipeline, _Pipeline):  # type: ignore[misc]  # statsd has no types
     """Packs several calls into packets of at most `maxudpsize` bytes."""
 
 
-class StreamPipeline(_Tagged, _StreamPipeline):  # type: ignore[misc]  # statsd has no types
+class StreamPipeline(_TaggedPipeline, _StreamPipeline):  # type: ignore[misc]  # statsd has no types
     """Sends several calls at once."""
 
 
@@ -203,9 +256,13 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
         host: str = "localhost",
         port: int = 8125,
         prefix: str | None = None,
-        maxudpsize: int = 512,
+        maxudpsize: int = _PACKET,
         ipv6: bool = False,
     ) -> None:
+        if isinstance(maxudpsize, bool):
+            # Airflow 3 passes `ipv6` fourth, by position; no size is a bool.
+            ipv6 = maxudpsize or ipv6
+            maxudpsize = _PACKET
         self._prefix, self._maxudpsize = prefix, maxudpsize
         self._host, self._port = host, port
         self._family = socket.AF_INET6 if ipv6 else socket.AF_INET
@@ -219,7 +276,7 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
             self._host = "::1" if ipv6 else "127.0.0.1"
         try:
             self._addr = self._look_up(socket.AI_NUMERICHOST)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: no name at all; IDNA refuses it
             self._look_up_aside()
 
     def pipeline(self) -> Pipeline:
@@ -235,7 +292,7 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
     def _send(self, data: str) -> None:
         if self._addr is None and self._sock is not None:
             if len(self._waiting) == _WAITING:
-                self.dropped += 1
+                self._drop()
             self._waiting.append(data)
             self._look_up_aside()
             if self._has_answer():  # meanwhile
@@ -244,7 +301,7 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
         try:
             self._sock.sendto(data.encode("utf-8", "replace"), self._addr)
         except (OSError, RuntimeError, AttributeError):  # AttributeError: after close()
-            self.dropped += 1
+            self._drop()
 
     def _has_answer(self) -> bool:
         return self._addr is not None
@@ -276,7 +333,7 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
     def _has_looked_up(self) -> bool:
         try:
             self._addr = self._look_up()
-        except (OSError, UnicodeError):  # UnicodeError: a name that IDNA refuses
+        except (OSError, ValueError):  # as above
             return False
         return True
 
