@@ -1,0 +1,1 @@
+"""Ready-made metrics for frameworks; each module needs the framework that it is named after."""
