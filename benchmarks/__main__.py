@@ -1,7 +1,7 @@
 """`make bench`, or `python -m benchmarks [TOPIC…]`: print a table per topic.
 
 `native` stands for the topics that the native engine's goals are about; `--quick` shows within a
-minute that those work, with numbers that mean nothing.
+minute that those or `client` work, with numbers that mean nothing.
 
 Nothing here passes or fails: numbers depend on the machine. Exit code 1 means that a topic could
 not be measured.
@@ -10,7 +10,6 @@ not be measured.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -27,7 +26,8 @@ from benchmarks import (
     series_memory,
     throughput,
 )
-from benchmarks.processes import ROOT, BenchmarkError
+from benchmarks.client import topic as client
+from benchmarks.processes import BenchmarkError
 from benchmarks.tables import render
 
 if TYPE_CHECKING:
@@ -35,11 +35,23 @@ if TYPE_CHECKING:
 
     from benchmarks.tables import Report
 
+
+def _integrations() -> Iterable[Report]:
+    try:
+        from benchmarks import integrations
+    except ImportError as error:
+        raise BenchmarkError(
+            f"cannot measure the integrations: {error} (make test installs it)"
+        ) from error
+    return integrations.reports()
+
+
 TOPICS: dict[str, Callable[[], Iterable[Report]]] = {
     "throughput": throughput.reports,
     "command-line": command_line.reports,
     "memory": memory.reports,
     "engine": engine.reports,
+    "integrations": _integrations,
 }
 NATIVE = "native"
 NATIVE_TOPICS: dict[str, Callable[[effort.Effort], Iterable[Report]]] = {
@@ -48,18 +60,20 @@ NATIVE_TOPICS: dict[str, Callable[[effort.Effort], Iterable[Report]]] = {
     "series-memory": series_memory.reports,
     "idle": idle.reports,
 }
-# A script of its own, which others run by itself.
-CLIENT = "client"
+# Those that can be quick.
+SCALED_TOPICS = {**NATIVE_TOPICS, "client": client.reports}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    everything = [*TOPICS, *NATIVE_TOPICS, CLIENT]
+    everything = [*TOPICS, *SCALED_TOPICS]
     parser.add_argument(
         "topics", metavar="TOPIC", nargs="*", help=f"of {', '.join([NATIVE, *everything])}"
     )
-    parser.add_argument("--quick", action="store_true", help="see that native topics work")
+    parser.add_argument(
+        "--quick", action="store_true", help="see that native topics and client work"
+    )
     options = parser.parse_args()
     wanted = [
         topic
@@ -77,13 +91,9 @@ def main() -> int:
 
 
 def _show(topic: str, how_long: effort.Effort) -> bool:
-    if topic == CLIENT:
-        print("\n\nClient: what a call costs the service\n", flush=True)
-        command = [sys.executable, str(ROOT / "benchmarks/client_latency.py")]
-        return subprocess.run(command, check=False).returncode == 0
     try:
-        native = NATIVE_TOPICS.get(topic)
-        for report in native(how_long) if native else TOPICS[topic]():
+        scaled = SCALED_TOPICS.get(topic)
+        for report in scaled(how_long) if scaled else TOPICS[topic]():
             print(f"\n\n{render(report)}", flush=True)
     except BenchmarkError as error:
         print(f"\n\n{topic}: {error}", flush=True)

@@ -86,6 +86,14 @@ class Process:
         """Send SIGUSR1."""
         self._popen.send_signal(signal.SIGUSR1)
 
+    def suspend(self) -> None:
+        """Send SIGSTOP."""
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Send SIGCONT, which a process that runs does not notice."""
+        self._popen.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """End the process, by force when it does not go by itself."""
         if self._popen.poll() is None:

@@ -209,12 +209,17 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def cache_folder() -> Path:
+    """Return where other people's software is installed, for the user who runs this."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "vitald" / "benchmarks"
+
+
 def install_node_statsd() -> Path:
     """Install the locked version of npm's `statsd` into the user's cache; returns where."""
     if not shutil.which("node") or not shutil.which("npm"):
         raise BenchmarkError("cannot run the reference server: node and npm are missing")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = cache / "vitald" / "benchmarks"
+    home = cache_folder()
     lock = ROOT / "benchmarks/node/package-lock.json"
     done = home / "package-lock.json"
     if (home / "node_modules/statsd").exists() and done.read_bytes() == lock.read_bytes():
