@@ -17,7 +17,7 @@ help:
 	@echo "make test    the whole test suite; TESTS='tests/wire -k gauge' runs a part of pytest's"
 	@echo "make lint    ruff and the import floors; rustfmt and clippy where there is cargo"
 	@echo "make types   mypy"
-	@echo "make bench   the benchmarks' tables (about a quarter of an hour); BENCH=native runs one topic"
+	@echo "make bench   the benchmarks' tables (about twenty minutes); BENCH=native runs one topic"
 	@echo "make docs    write the generated pages of docs/ anew"
 	@echo "make clean   remove .venv and the caches"
 
