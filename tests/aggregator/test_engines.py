@@ -111,3 +111,8 @@ def test_a_native_engine_that_has_no_version_is_none(native):
 def test_what_python_says_of_a_module_that_is_not_there_is_the_cause(monkeypatch):
     monkeypatch.setitem(sys.modules, "vitald._native", None)
     assert choose("auto", {}).reason.startswith("the native one is not built (")
+
+
+def test_a_python_without_a_gil_never_loads_what_is_built_for_others(present, monkeypatch):
+    monkeypatch.setattr(sys, "abiflags", "t")
+    assert choose("auto", {}).reason == "the native one needs a Python with a GIL"

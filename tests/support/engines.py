@@ -9,6 +9,7 @@ from collections import defaultdict
 import pytest
 from hypothesis import strategies as st
 
+from vitald.aggregator.engines import why_not_native
 from vitald.aggregator.python_engine import PythonEngine
 from vitald.aggregator.selector import Selector
 from vitald.aggregator.sockets import bind
@@ -18,14 +19,13 @@ from vitald.wire.parse import Rejected, parse_line
 
 START = 1_700_000_000.0  # a multiple of 10 s, not of 1 m
 ENGINES = {"python": PythonEngine}
-NO_NATIVE = ""
-try:
-    from vitald.aggregator.native_engine import NativeEngine
-except ImportError as error:
-    NO_NATIVE = f"the native engine is not built: {error}"
+NO_NATIVE = why_not_native()
+if NO_NATIVE:
     if os.environ.get("VITALD_REQUIRE_SERVERS") == "1":
         ENGINES["native"] = lambda *_, **__: pytest.fail(NO_NATIVE)
 else:
+    from vitald.aggregator.native_engine import NativeEngine
+
     ENGINES["native"] = NativeEngine
 BOUND = 0.0055
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast, get_args
 
@@ -55,6 +56,9 @@ def choose(configured: Choice, environment: Mapping[str, str] = os.environ) -> C
 
 def why_not_native() -> str:
     """Say why the native engine cannot be had; nothing where it can."""
+    if "t" in sys.abiflags:
+        # It would be loaded all the same, and end the process: its ABI is that of the others.
+        return "the native one needs a Python with a GIL"
     try:
         version = import_module(_NATIVE).__version__
     except ModuleNotFoundError as error:

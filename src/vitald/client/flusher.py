@@ -143,7 +143,7 @@ class Flusher:
         with self.lock:
             if self.is_closed:
                 self.drop("closed", series.discard())
-            else:
+            elif len(series.buffer) > series.limit:  # still: another caller may have acted
                 values = series.make_room()
         if values:
             for datagram, samples in pack(series.encode(values, self._payload), self._payload):
