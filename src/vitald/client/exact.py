@@ -84,6 +84,9 @@ class ExactSeries(Series):
     def discard(self) -> int:
         return 0
 
+    def renew(self) -> None:
+        self.limit = self.idle = 0
+
     def line_of(self, value: Any) -> bytes:
         """Return the line, or the lines that belong together; nothing for a bad value."""
         try:

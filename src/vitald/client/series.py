@@ -111,6 +111,15 @@ class Series:
         """Forget everything and return the number of samples; for the holder of the lock."""
         return len(self.take(len(self.buffer)))
 
+    def renew(self) -> None:
+        """Begin anew in a forked child; for no other thread than the child's first.
+
+        The buffer is replaced and never touched: without a GIL a list has a lock, which a thread
+        of the parent may have held when it forked.
+        """
+        self.buffer = []
+        self.limit = self.idle = 0
+
     def waiting(self) -> int:
         """Return the number of samples not yet sent."""
         return len(self.buffer)
@@ -186,6 +195,11 @@ class FoldingSeries(Series):
         samples, self.samples = super().discard() + self.samples, 0
         self._clear()
         return samples
+
+    def renew(self) -> None:
+        super().renew()
+        self.samples = 0
+        self._clear()
 
     def waiting(self) -> int:
         return len(self.buffer) + self.samples
