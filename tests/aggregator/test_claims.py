@@ -308,6 +308,43 @@ def test_stamps_that_the_series_limit_made_nobodys_make_no_loss(book):
     assert book.claims.books() == []
 
 
+NOBODYS = counter("vitald.client.received", "", 50, 2, overflow="true")
+
+
+def test_stamps_of_a_known_client_that_became_nobodys_make_no_loss(book):
+    book.seal(rows(received=(50, 50), claimed=[(100, 2)]))
+    book.seal([NOBODYS], rows(claimed=[(150, 4)]), seconds=900)
+    book.seal()
+    assert book.sums() == (100, 100, 0)
+    book.seal(rows(received=(10,), claimed=[(160, 5)]))
+    book.seal(rows(claimed=[(160, 5), (165, 6)]))
+    book.seal()
+    assert book.sums() == (115, 110, 5)
+
+
+def test_a_client_that_was_silent_at_the_series_limit_may_have_become_nobodys(book):
+    book.seal(rows(received=(50, 50), claimed=[(100, 2)]))
+    book.seal([NOBODYS], seconds=900)
+    assert [each.client for each in book.claims.books()] == ["web-1-aaaa"]
+    book.seal(rows(received=(10,), claimed=[(160, 5)]))
+    book.seal()
+    assert book.sums() == (110, 110, 0)
+
+
+def test_a_client_that_began_at_the_series_limit_may_have_been_nobodys(book):
+    book.seal([NOBODYS])
+    book.seal(rows(received=(10,), claimed=[(60, 3)], started=START + 5))
+    book.seal()
+    assert book.sums() == (10, 10, 0)
+
+
+def test_a_client_with_a_series_of_its_own_is_followed_at_the_series_limit(book):
+    for turn in range(1, 4):
+        book.seal([NOBODYS], rows(received=(20,), claimed=[(30 * turn, turn)]))
+    book.seal()
+    assert book.sums() == (90, 60, 30)
+
+
 @pytest.mark.parametrize("value", [-1.0, float("inf"), float("nan"), 1e300])
 def test_numbers_that_no_client_sends_are_left_out(book, value):
     book.seal(rows(received=(value,), claimed=[(value, value)]))

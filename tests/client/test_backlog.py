@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import random
+import sys
 from array import array
 from collections import Counter
 from fractions import Fraction
 from statistics import fmean
+from types import SimpleNamespace
 
 import pytest
 
 from vitald.client import backlog as backlog_module
 from vitald.client.backlog import CHUNK, Backlog, pack_values
+from vitald.client.samples import SampleSeries
+from vitald.wire.encode import MIN_RATE
 
 
 class Samples:
     """What a backlog needs of a series."""
 
     rate = 0.5
+
+    def __init__(self):
+        self.buffer = []
 
     def encode(self, values, size, rate):
         yield values, rate
@@ -32,6 +39,28 @@ def drops():
 def backlog(drops, monkeypatch):
     monkeypatch.setattr(backlog_module, "LIMIT", 4 * CHUNK)
     return Backlog(lambda reason, samples: drops.update({reason: samples}))
+
+
+class TimeUpError(BaseException):
+    pass
+
+
+def interrupt_at(moment, function):
+    """Call a function; at the given one of the calls in it and their returns, raise."""
+    left = moment
+
+    def profile(*_):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            sys.setprofile(None)
+            raise TimeUpError
+
+    sys.setprofile(profile)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
 
 
 def drain(backlog):
@@ -90,7 +119,48 @@ def test_at_the_bound_the_oldest_are_halved_and_say_their_share(backlog, drops):
     units = list(chunks[0].units(1432))
     assert [value for values, _ in units for value in values] == list(chunks[0].values)
     assert {rate for _, rate in units} == {0.5 * kept[0] / CHUNK}
-    assert drops == {"thinned": 6 * CHUNK - sum(kept)}
+    assert +drops == {"thinned": 6 * CHUNK - sum(kept)}
+
+
+def test_what_was_thinned_and_is_dropped_is_dropped_with_all_it_stood_for(backlog, drops):
+    series = Samples()
+    for number in range(1, 601):
+        backlog.add(series, array("d", range(CHUNK)))
+        assert backlog.waiting + sum(drops.values()) == number * CHUNK
+    assert set(drops) == {"buffer_full"}
+    assert backlog.waiting > backlog.samples
+    drops["unreachable"] = backlog.discard()
+    assert sum(drops.values()) == 600 * CHUNK
+    assert (backlog.waiting, backlog.samples) == (0, 0)
+
+
+def test_nothing_is_thinned_below_the_smallest_rate_a_line_can_say(backlog):
+    series = Samples()
+    series.rate = 3 * MIN_RATE
+    for _ in range(200):
+        backlog.add(series, array("d", range(CHUNK)))
+    chunks = drain(backlog)
+    assert min(len(chunk.values) / chunk.seen for chunk in chunks) >= 1 / 3
+    assert backlog.waiting == 0
+
+
+def test_an_exception_at_any_call_of_moving_samples_here_loses_none(backlog, drops):
+    """As a signal handler raises it: at a call, or when one returns."""
+    series = SampleSeries(SimpleNamespace(backlog=backlog), None, b"render:", b"|ms")
+    recorded = stops = 0
+    for step in range(400):
+        while len(series.buffer) < CHUNK:
+            series.buffer.append(recorded)
+            recorded += 1
+        try:
+            interrupt_at(step % 40, series._put_aside)
+        except TimeUpError:
+            stops += 1
+        assert len(series.buffer) + backlog.waiting + drops["buffer_full"] == recorded
+        assert backlog.samples == sum(len(chunk.values) for chunk in backlog._chunks)
+        while backlog.waiting > 3 * CHUNK:
+            recorded -= backlog.take().seen
+    assert stops > 100
 
 
 def test_every_value_is_accounted_for_however_many_there_are(backlog, drops):
@@ -99,9 +169,10 @@ def test_every_value_is_accounted_for_however_many_there_are(backlog, drops):
         backlog.add(many[number % 3], array("d", range(1 + number % CHUNK)))
     seen = sum(1 + number % CHUNK for number in range(600))
     assert backlog.samples <= 4 * CHUNK
-    assert backlog.samples + sum(drops.values()) == seen
-    assert set(drops) == {"thinned", "buffer_full"}
-    assert sum(len(chunk.values) for chunk in drain(backlog)) == seen - sum(drops.values())
+    assert backlog.waiting + sum(drops.values()) == seen
+    kept = sum(len(chunk.values) for chunk in drain(backlog))
+    assert {reason for reason, samples in drops.items() if samples} == {"thinned", "buffer_full"}
+    assert kept + sum(drops.values()) == seen
 
 
 def test_which_values_are_kept_is_chance(backlog):
@@ -138,4 +209,4 @@ def test_the_few_samples_of_a_quiet_series_outlast_a_loud_one(backlog, drops):
     chunks = drain(backlog)
     assert [list(chunk.values) for chunk in chunks[:30]] == [[1, 2, 3]] * 30
     assert sum(chunk.seen for chunk in chunks) == 90 + 20 * CHUNK
-    assert set(drops) == {"thinned"}
+    assert {reason for reason, samples in drops.items() if samples} == {"thinned"}

@@ -197,7 +197,7 @@ def test_the_share_of_calls_that_is_recorded_is_the_rate(client, udp):
     assert udp.totals().counters["jobs"] == pytest.approx(20_000, rel=0.05)
 
 
-@pytest.mark.parametrize("rate", [0, -1, 0.0, math.nan])
+@pytest.mark.parametrize("rate", [0, -1, 0.0])
 def test_a_rate_of_nothing_records_nothing(client, udp, rate):
     client.incr("jobs", rate=rate)
     client.counter("jobs", rate=rate).inc()

@@ -111,7 +111,8 @@ def test_while_the_receiver_is_gone_what_folds_is_kept_and_what_is_too_much_is_c
         if number % 50_000 == 0:
             assert not client.flush(10)
     assert not client.flush(10)
-    assert client.stats()["waiting"] < MANY
+    # Those that were let go count as waiting until the others go out in their place.
+    assert client._flusher.backlog.samples < MANY <= client.stats()["waiting"]
     back = sink(transport, gone.port)
     assert client.flush(30)
     assert client.flush(30)  # with the report of what was dropped meanwhile

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import inspect
 import json
+import os
 import subprocess
 import sys
 import threading
+from unittest import mock
 
 import pytest
 
-from vitald.client import declarations
-from vitald.client.declared import Metrics, WrongTags
+from vitald.client import declarations, declared
+from vitald.client.declared import Metric, Metrics, WrongTags
 from vitald.client.handles import Counter, Distribution, Gauge, Histogram, Set, Timer
 
 HANDLES = {
@@ -223,9 +226,33 @@ async def test_a_block_of_a_timer_without_its_tags_is_one_fault(metrics, dropped
     assert dropped() == 2
 
 
+@pytest.mark.parametrize("kind", HANDLES)
+def test_looking_at_a_metric_is_no_misuse(client, kind):
+    metrics = Metrics(client, strict=True)
+    metric = getattr(metrics, kind)("jobs", tags=("queue",))
+    inspect.getmembers(metric)
+    inspect.getmembers(metric._handle)
+    mock.create_autospec(metric)
+    assert metrics.faults() == {}
+
+
 def test_what_no_handle_has_is_an_attribute_error(metrics):
     with pytest.raises(AttributeError, match="'CounterMetric' object has no attribute 'observe'"):
         metrics.counter("jobs").observe(1)
+
+
+def test_a_child_of_a_fork_counts_its_own_faults(metrics):
+    jobs = metrics.counter("jobs")
+    jobs.labels(queue="mail")
+    # As if another thread read it while the process forks.
+    (tally,) = metrics._tallies().values()
+    with tally._lock:
+        child = os.fork()
+        if child == 0:
+            jobs.labels(queue="mail")
+            os._exit(0 if sum(metrics.faults().values()) == 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert sum(metrics.faults().values()) == 1
 
 
 def test_the_faults_that_are_told_apart_are_bounded(metrics):
@@ -326,6 +353,11 @@ def test_the_document_lists_every_metric(metrics):
 
 def test_a_metric_shows_what_it_is(metrics):
     assert repr(metrics.counter("jobs", tags=("a", "b"))) == "<CounterMetric jobs{a,b}>"
+
+
+def test_every_class_of_a_metric_is_exported():
+    assert {declared.CounterMetric, declared.TimerMetric} <= set(Metric.__subclasses__())
+    assert {one.__name__ for one in Metric.__subclasses__()} <= set(declared.__all__)
 
 
 def test_the_module_imports_nothing_that_the_client_does_not():

@@ -304,6 +304,30 @@ def test_a_host_name_is_looked_up_by_another_thread_and_packets_wait(udp, monkey
     assert threading.get_ident() not in threads
 
 
+def test_packets_that_wait_for_a_name_are_their_own_process_s_to_send(udp, monkeypatch):
+    """As in a forked child, which has a copy of what its parent sends."""
+    real, answer = socket.getaddrinfo, threading.Event()
+
+    def look_up(host, *arguments, flags=0):
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "not a number")
+        assert answer.wait(20)
+        return real("127.0.0.1", *arguments)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    client = StatsClient("metrics.example", udp.sock.getsockname()[1])
+    client.incr("parent")
+    pid = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+    client.incr("child")
+    answer.set()
+    while client._addr is None or client._waiting:
+        time.sleep(0.001)
+    client.close()
+    assert set(udp.lines()) == {"child:1|c"}
+    assert client.dropped == 0
+
+
 def test_a_host_that_does_not_resolve_raises_nothing_and_close_ends_the_search(monkeypatch):
     slept, closed = threading.Event(), threading.Event()
 

@@ -56,6 +56,16 @@ def test_every_call_is_a_line_of_its_own_in_the_order_of_the_calls(exactly, udp,
     assert (client.stats()["sent"], client.stats()["dropped"]) == (15, {})
 
 
+def test_calls_beyond_the_limit_are_counted_by_their_series(make_client, udp):
+    client = make_client(udp.url, aggregate=False, series_limit=1)
+    for name in ("a", "b", "c", "a", "c"):
+        client.incr(name)
+    assert client.flush()
+    assert client.stats()["overflowed"] == 3
+    assert client.stats()["offenders"] == {"a": 1}
+    assert udp.totals().counters["vitald.overflow#overflow:true"] == 3
+
+
 def test_order_holds_over_many_flushes_and_datagrams(make_client, udp):
     client = make_client(udp.url, aggregate=False, flush_interval=0.01, datagram_size=200)
     counters = [client.counter(f"jobs.{number}") for number in range(7)]

@@ -42,3 +42,24 @@ def test_an_exception_at_any_moment_of_recording_loses_nothing_and_blocks_nothin
     assert 0 <= totals.counters["jobs"] - counted <= 200
     stats = client.stats()
     assert (stats["waiting"], stats["dropped"]) == (0, {})
+
+
+class SoftTimeLimitError(Exception):
+    pass
+
+
+def test_an_exception_that_comes_while_a_verb_relieves_its_series_passes_and_records_once(
+    make_client, udp, monkeypatch
+):
+    client = make_client(udp.url)
+    client.incr("jobs")
+    series = client.counter("jobs")._series
+
+    def interrupted(_):
+        raise SoftTimeLimitError
+
+    series.limit = 0
+    monkeypatch.setattr(type(series), "relieve", interrupted)
+    with contextlib.suppress(SoftTimeLimitError):
+        client.incr("jobs")
+    assert series.buffer == [1, 1]

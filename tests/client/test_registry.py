@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from types import MappingProxyType
 
@@ -219,3 +220,22 @@ def test_a_tag_list_that_changes_later_does_not_relabel_what_was_counted(client,
     client.incr("jobs", tags=tags)
     client.flush()
     assert sorted(udp.lines()) == ["jobs:1|c|#a:1", "jobs:1|c|#a:2"]
+
+
+def test_a_rate_that_is_no_number_is_a_bad_argument(make_client, udp):
+    client = make_client(udp.url)
+    client.incr("jobs", rate=math.nan)
+    client.timing("render", 1, rate=math.nan)
+    client.incr("jobs", rate=math.nan, timestamp=1_700_000_000)
+    client.counter("jobs", rate=math.nan).inc()
+    assert client.stats()["dropped"] == {"bad_argument": 4}
+
+
+def test_tags_of_one_text_and_two_types_are_told_apart(make_client, udp):
+    client = make_client(udp.url)
+    for value in (b"x", "b'x'", b"x"):
+        client.timing("render", 1, rate=0.999999, tags={"k": value})
+        client.timing("render", 2, tags=[("k", value)])
+    client.flush()
+    keys = {key for key, samples in udp.totals().samples.items() if samples}
+    assert keys == {"render#k:x", "render#k:b'x'"}

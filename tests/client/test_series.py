@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitald.client.series import CounterSeries, GaugeSeries, SetSeries
+from vitald.client.samples import SampleSeries
+from vitald.client.series import LIMIT, CounterSeries, FoldingSeries, GaugeSeries, SetSeries
 from vitald.client.values import Delta
 
 
@@ -18,6 +19,14 @@ class Owner:
     def __init__(self):
         self.lock = allocate_lock()
         self.drops = Counter()
+        self.blocked = False
+        self.wakes = 0
+
+    def is_blocked(self):
+        return self.blocked
+
+    def wake(self):
+        self.wakes += 1
 
     def relieve(self, series):
         """Leave the buffer as it is."""
@@ -111,15 +120,61 @@ def test_members_that_are_cleaned_to_one_are_one(owner):
     assert owner.drops == {"bad_value": 1}
 
 
-def test_a_set_that_nobody_takes_is_bounded(owner, monkeypatch):
+@pytest.mark.parametrize("act", ["make_room", "hold"])
+def test_a_set_that_nobody_takes_is_bounded(owner, monkeypatch, act):
     monkeypatch.setattr("vitald.client.series._MEMBERS", 10)
+    owner.blocked = True
     series = SetSeries(owner, None, b"users:", b"|s")
     for member in range(25):
         series.record(str(member))
         if member % 5 == 4:
-            series.fold()
+            assert list(getattr(series, act)()) in ([], [None])
     assert owner.drops["buffer_full"] + series.waiting() == 25
+    assert owner.drops["buffer_full"] > 0
     assert len(drain(series)) <= 10
+
+
+def test_a_set_that_somebody_takes_loses_no_member_however_many_there_are(owner, monkeypatch):
+    monkeypatch.setattr("vitald.client.series._MEMBERS", 100)
+    monkeypatch.setattr("vitald.client.series._SENT_BY_CALLER", 20)
+    series = SetSeries(owner, None, b"users:", b"|s")
+    series.limit = LIMIT
+    units = []
+    for member in range(1000):
+        series.record(str(member))
+        series.record(str(member))
+        if len(series.buffer) == 30:
+            assert (owner.wakes > 0) == (len(series._members) > 50)
+            units += series.encode(series.make_room(), 1432)
+            assert len(series._members) <= 115
+        if units:
+            break
+    assert (len(units), series.limit) == (20, 10)
+    for member in range(1000):
+        series.record(f"late {member}")
+        if len(series.buffer) > series.limit:
+            units += series.encode(series.make_room(), 1432)
+            assert len(series._members) <= 115
+    units += drain(series)
+    recorded = {line for line, _ in units}
+    assert {b"users:late %d|s" % member for member in range(1000)} <= recorded
+    assert sum(samples for _, samples in units) == 2 * (len(recorded) - 1000) + 1000
+    assert owner.drops["buffer_full"] == 0
+    assert series.limit == LIMIT
+
+
+@pytest.mark.parametrize("kind", [CounterSeries, SetSeries, SampleSeries])
+def test_a_renewed_series_is_empty_and_leaves_the_old_buffer_alone(owner, kind):
+    series = kind(owner, None, b"jobs:", b"|x")
+    series.record("1")
+    if isinstance(series, FoldingSeries):
+        series.fold()
+    series.record("2")
+    series.limit, old = LIMIT, series.buffer
+    series.renew()
+    assert series.buffer is not old
+    assert old[-1] == "2"
+    assert (series.waiting(), series.limit, drain(series)) == (0, 0, [])
 
 
 def test_discarding_counts_what_was_folded_and_what_was_not(owner):

@@ -47,6 +47,30 @@ def test_what_is_declared_is_recorded(metrics, client, udp):
     assert strict.stats()["dropped"] == {}
 
 
+def test_the_name_may_be_a_keyword(metrics, client, udp):
+    metrics.client.incr(name="hits")
+    metrics.client.incr(name="jobs", tags={"queue": "mail"})
+    with pytest.raises(UndeclaredMetric, match="cannot record job: it is not declared"):
+        metrics.client.incr(name="job")
+    with pytest.raises(TypeError, match="name"):
+        metrics.client.incr()
+    assert client.flush()
+    assert udp.totals().counters == {"hits": 1, "jobs#queue:mail": 1}
+
+
+def test_a_label_may_have_any_name(metrics, client, udp):
+    metrics.counter("reads", tags=("metric",))
+    metrics.client.counter("reads", metric="cpu").inc()
+    assert client.flush()
+    assert udp.totals().counters == {"reads#metric:cpu": 1}
+
+
+def test_tags_that_can_be_read_once_are_recorded(metrics, client, udp):
+    metrics.client.incr("jobs", tags=(f"queue:{name}" for name in ["mail"]))
+    assert client.flush()
+    assert udp.totals().counters == {"jobs#queue:mail": 1}
+
+
 UNDECLARED = [
     (lambda c: c.incr("job"), "job: it is not declared"),
     (lambda c: c.decr("job"), "job: it is not declared"),

@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import functools
 import inspect
 import itertools
-import threading
 
 import pytest
+from ticks import Ticks
 
 from vitald.client import handles
-from vitald.client.timing import Span
-
-
-class Ticks(Span):
-    """A span whose clock moves by one at every look."""
-
-    def __init__(self):
-        super().__init__()
-        self.now = 0
-        self.ended = []
-
-    def begin(self):
-        self.now += 1
-        return self.now
-
-    def end(self, start, error):
-        self.now += 1
-        self.ended.append((start, self.now, type(error).__name__ if error else None))
 
 
 @pytest.fixture
@@ -98,54 +79,6 @@ async def test_a_cancelled_coroutine_is_measured(span):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert span.ended == [(1, 2, "CancelledError")]
-
-
-async def test_tasks_that_share_a_span_do_not_mix_their_beginnings(span):
-    gates = [asyncio.Event() for _ in range(3)]
-
-    async def work(gate):
-        async with span:
-            await gate.wait()
-
-    tasks = [asyncio.create_task(work(gate)) for gate in gates]
-    await asyncio.sleep(0)
-    for gate, task in zip(gates, tasks, strict=True):  # the first in is the first out
-        gate.set()
-        await task
-    assert [start for start, _, _ in span.ended] == [1, 2, 3]
-
-
-def test_threads_that_share_a_span_do_not_mix_their_beginnings(span):
-    entered, leave = threading.Event(), threading.Event()
-
-    def work():
-        with span:
-            entered.set()
-            leave.wait(10)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    entered.wait(10)
-    with span:
-        leave.set()
-        thread.join()
-    assert [start for start, _, _ in span.ended] == [1, 2]
-
-
-def test_a_block_that_is_left_in_another_context_counts_from_its_last_beginning(span):
-    contextvars.copy_context().run(span.__enter__)
-    span.__exit__(None, None, None)
-    assert span.ended == [(1, 2, None)]
-
-
-def test_blocks_that_are_left_in_the_wrong_order_keep_their_own_beginnings():
-    one, two = Ticks(), Ticks()
-    two.now = 100
-    one.__enter__()
-    two.__enter__()
-    one.__exit__(None, None, None)
-    two.__exit__(None, None, None)
-    assert (one.ended, two.ended) == ([(1, 2, None)], [(101, 102, None)])
 
 
 def test_a_generator_is_measured_from_its_first_step_to_its_end(span):
@@ -266,66 +199,6 @@ async def test_partials_methods_and_callable_objects_are_measured(span):
     assert Job().method(4) == 4
     assert span(len)([1]) == 1
     assert [stop - start for start, stop, _ in span.ended] == [1, 1, 11, 1, 1]
-
-
-def test_a_block_inside_itself_keeps_its_beginning_and_frees_the_slot_at_the_end(span):
-    for _ in range(2):
-        with span, span:
-            assert span._free == []
-        assert span._free == [None]
-    assert span.ended == [(2, 3, None), (1, 4, None), (6, 7, None), (5, 8, None)]
-
-
-def test_many_spans_left_in_any_order_keep_their_own_beginnings():
-    spans = [Ticks() for _ in range(4)]
-    for number, one in enumerate(spans):
-        one.now = 100 * number
-    entered = [*spans, *spans]
-    for one in entered:
-        one.__enter__()
-    for one in (*spans[::-1], *spans):
-        one.__exit__(None, None, None)
-    for number, one in enumerate(spans):
-        assert one.ended == [
-            (100 * number + 2, 100 * number + 3, None),
-            (100 * number + 1, 100 * number + 4, None),
-        ]
-        assert one._free == [None]
-
-
-async def test_tasks_that_start_inside_a_block_have_their_own(span):
-    gate = asyncio.Event()
-
-    async def work():
-        with span:
-            await gate.wait()
-
-    with span:
-        tasks = [asyncio.create_task(work()) for _ in range(2)]
-        await asyncio.sleep(0)
-    gate.set()
-    await asyncio.gather(*tasks)
-    assert sorted(start for start, _, _ in span.ended) == [1, 2, 3]
-
-
-def test_threads_that_use_one_timer_all_measure_themselves(client, udp):
-    timer = client.timer("render")
-
-    def work():
-        for _ in range(2000):
-            with timer:
-                pass
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert timer._free == [None]
-    assert client.flush(timeout=20)
-    samples = udp.totals().values("render")
-    assert len(samples) == 8000
-    assert min(samples) >= 0
 
 
 def test_class_and_static_methods_are_measured_in_either_order(span):

@@ -179,6 +179,17 @@ def test_a_stream_that_nobody_needs_to_read_is_complete(inbox):
     assert requests_of(inbox) == {"GET /stream 200": 1}
 
 
+def test_a_stream_that_is_closed_twice_is_counted_once(inbox):
+    request = django.test.RequestFactory().get("/stream")
+    request.resolver_match = None
+    response = contrib.MetricsMiddleware(stream)(request)
+    close = response.close
+    close()
+    close()
+    response.close()
+    assert requests_of(inbox) == {"GET unmatched 200": 1}
+
+
 def test_a_file_stays_what_the_server_can_send_itself(inbox):
     class Wrapper:
         def __init__(self, filelike, size):
@@ -267,9 +278,11 @@ def test_a_url_goes_before_host_and_port(tmp_path):
 
 
 @pytest.mark.usefixtures("fresh")
-def test_without_settings_the_environment_says_where(monkeypatch):
+@pytest.mark.parametrize("names", [{}, {"VITALD_URL": ""}], ids=str)
+def test_without_settings_the_environment_says_where(monkeypatch, names):
     monkeypatch.setenv("VITALD_URL", "udp://127.0.0.1:9")
-    assert str(contrib._client().target) == "udp://127.0.0.1:9"
+    with override_settings(**names):
+        assert str(contrib._client().target) == "udp://127.0.0.1:9"
     contrib._client().close()
 
 

@@ -145,10 +145,15 @@ def test_handles_do_not_pile_up_with_made_up_names(inbox):
     assert sum(inbox.read().counters.values()) == 2500
 
 
-def test_a_record_that_nobody_can_count_does_not_reach_the_caller(inbox, capsys):
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [({"name": [], "levelno": {}}, "TypeError"), ({"levelno": "INFO"}, "AttributeError")],
+    ids=["unhashable", "a level by name"],
+)
+def test_a_record_that_nobody_can_count_does_not_reach_the_caller(inbox, capsys, fields, error):
     handler = MetricsHandler(inbox.client)
-    handler.handle(logging.makeLogRecord({"name": [], "levelno": {}}))
-    assert "TypeError" in capsys.readouterr().err
+    handler.handle(logging.makeLogRecord(fields))
+    assert error in capsys.readouterr().err
     assert inbox.read().counters == {}
 
 

@@ -268,6 +268,19 @@ def test_threads_lose_no_query(inbox, engine):
     assert pool_of(inbox)[0] == 0
 
 
+def test_two_instrumentations_of_one_engine_both_count_every_query(inbox, engine):
+    instrument(engine, inbox.client, name="one")
+    instrument(engine, inbox.client, name="two")
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    with pytest.raises(OperationalError), engine.connect() as connection:
+        connection.execute(text("SELECT * FROM nowhere"))
+    assert queries(inbox, "one") == queries(inbox, "two") == {"select": 2}
+    for name in ("one", "two"):
+        key = f"sql_query_duration_seconds#engine:{name},statement:select"
+        assert len(inbox.samples[key]) == 2
+
+
 def test_nothing_is_counted_after_stop(inbox, engine):
     instrumentation = instrument(engine, inbox.client)
     instrumentation.stop()

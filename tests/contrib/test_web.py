@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import enum
 import subprocess
 import sys
 import textwrap
@@ -55,6 +56,19 @@ def test_what_is_no_template_is_unmatched(inbox, recorder, route):
 def test_what_is_no_code_is_other(inbox, recorder, status):
     recorder.record("GET", "/a", status, 0)
     assert requests_of(inbox) == {"GET /a OTHER": 1}
+
+
+class Code(int, enum.Enum):
+    CREATED = 201
+
+    def __str__(self):
+        return "created"
+
+
+def test_a_code_that_is_an_enums_member_is_its_number(inbox, recorder):
+    recorder.record("GET", "/a", Code.CREATED, 0)
+    recorder.record("GET", "/a", 201, 0)
+    assert requests_of(inbox) == {"GET /a 201": 2}
 
 
 def test_clients_cannot_make_series(inbox, recorder):

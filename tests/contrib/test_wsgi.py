@@ -181,6 +181,28 @@ def test_a_status_line_that_is_none_is_other(inbox, make):
     assert requests_of(inbox) == {"GET /users/<id> OTHER": 1}
 
 
+def test_what_is_passed_by_name_reaches_the_server_by_name(inbox, make):
+    def app(environ, start_response):
+        try:
+            int("no number")
+        except ValueError:
+            start_response(status="500 Oops", headers=HEADERS, exc_info=sys.exc_info())
+        return [b"sorry"]
+
+    server = Server(make(app), checked=False)
+    assert server.finish() == b"sorry"
+    assert server.status == "500 Oops"
+    assert requests_of(inbox) == {"GET /users/<id> 500": 1}
+
+
+@pytest.mark.parametrize("status", [200, b"200 OK", None])
+def test_a_status_that_is_no_text_is_the_servers_to_refuse(inbox, make, status):
+    server = Server(make(answering([b"a"], status)), checked=False)
+    assert server.finish() == b"a"
+    assert server.status == status
+    assert requests_of(inbox) == {"GET /users/<id> OTHER": 1}
+
+
 def test_the_write_function_of_the_server_is_passed_on(make):
     def app(environ, start_response):
         assert callable(start_response("200 OK", HEADERS))

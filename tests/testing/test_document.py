@@ -48,6 +48,15 @@ def test_the_first_test_passes(directory, ini):
     assert "5 passed" in output
 
 
+def test_the_tests_with_unittest_pass(directory):
+    assert "Ran 2 tests" in run(directory, "-m", "unittest", "test_unittest_shop")
+
+
+def test_the_test_of_an_instrumented_application_passes(directory):
+    output = run(directory, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_web.py")
+    assert "1 passed" in output
+
+
 def test_the_misspelled_name_fails_with_the_message_that_is_shown(directory):
     shown = re.search(r"it fails with:\n\n((?:    .*\n)+)", DOCUMENT)[1]
     message = re.sub(r"^    ", "", shown, flags=re.MULTILINE)

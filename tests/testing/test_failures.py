@@ -98,6 +98,38 @@ def test_the_nearest_miss_is_named_with_what_differs(recorder, call, head):
     assert message_of(call, recorder) == dedent(head) + "\n" + EVERYTHING
 
 
+def test_totals_that_differ_are_shown_with_different_texts():
+    recorder = RecordingClient()
+    for _ in range(3):
+        recorder.incr("bytes", 0.1, tags={"way": "in"})
+    assert message_of(recorder.assert_incr, "bytes", 0.3).splitlines()[:2] == [
+        "expected counter bytes: total 0.3",
+        "   found counter bytes{way=in}: total 0.30000000000000004",
+    ]
+
+
+def test_an_event_is_shown_with_the_fields_that_were_compared():
+    recorder = RecordingClient()
+    recorder.event("deploy", "v2", alert_type="error", host="web", tags={"env": "live"})
+    recorder.event("deploy", "v3")
+    assert message_of(recorder.assert_event, "deploy", alert_type="success").splitlines()[:3] == [
+        "expected event deploy: text ANY, alert_type 'success'",
+        "   found event deploy{env=live}: text 'v2', alert_type 'error'",
+        "   found event deploy: text 'v3', alert_type 'info'",
+    ]
+
+
+def test_a_service_check_is_shown_with_the_names_of_its_status():
+    recorder = RecordingClient()
+    recorder.service_check("db", 1, message="slow")
+    assert message_of(
+        recorder.assert_service_check, "db", "critical", message="no answer"
+    ).splitlines()[:2] == [
+        "expected service_check db: status 2 (critical), message 'no answer'",
+        "   found service_check db: status 1 (warning), message 'slow'",
+    ]
+
+
 def test_what_should_not_be_there_is_shown_and_nothing_else(recorder):
     assert message_of(recorder.assert_not_recorded, "jobs", tags={"queue": "sms"}) == (
         "expected no jobs{queue=sms}\n   found counter jobs{queue=sms}: total 1"

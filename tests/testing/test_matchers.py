@@ -28,6 +28,7 @@ def test_approx_equals_what_is_near_and_nothing_else():
 
 def test_approx_says_how_near():
     assert repr(approx(100, rel=0.1)) == "100 ± 10"
+    assert repr(approx(1_234_567, abs=2)) == "1234567 ± 2"
 
 
 FOUND = {"queue": "mail", "env": "test", "bare": ""}

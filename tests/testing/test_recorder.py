@@ -224,6 +224,7 @@ def test_assert_timing_is_about_one_sample_or_a_number_of_them(recorder):
         recorder.timing("render", value)
     recorder.assert_timing("render")
     recorder.assert_timing("render", 12.5)
+    recorder.assert_timing("render", ms=12.5)
     recorder.assert_timing("render", timedelta(seconds=2))
     recorder.assert_timing("render", 12.5, count=2)
     recorder.assert_timing("render", count=3)
@@ -271,6 +272,11 @@ def test_assert_service_check_compares_what_it_is_given(recorder):
     recorder.service_check("db", 2, message="no answer")
     recorder.assert_service_check("db", 2)
     recorder.assert_service_check("db", message="no answer")
+    recorder.assert_service_check("db", "critical")
+    recorder.assert_service_check("db", ANY)
+    fails(recorder.assert_service_check, "db", "healthy")
+    with pytest.raises(ValueError, match="cannot look for status 'down': it is none of healthy, "):
+        recorder.assert_service_check("db", "down")
     fails(recorder.assert_service_check, "db", 0)
     fails(recorder.assert_service_check, "db", 2, message="slow")
     with pytest.raises(TypeError, match="cannot compare 'text'"):

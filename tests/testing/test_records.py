@@ -77,12 +77,13 @@ def test_series_are_gathered_by_type_name_and_tags_in_the_order_of_their_first()
         (["a:1|c|@0.5", "a:1|c|@0.5"], "counter a: total 4"),
         (["a:5|g|#x:1,bare"], "gauge a{bare, x=1}: level 5"),
         (["a:0.1|ms"], "timer a: 1 value: 0.1"),
+        (["a:0.30000000000000004|ms"], "timer a: 1 value: 0.30000000000000004"),
         (
             ["a:0:1:2:3:4:5:6:7:8:9|d"],
             "distribution a: 10 values: 0, 1, 2, 3, 4, 5, 6, 7, … 2 more",
         ),
         (["a:x|s", "a:x|s", "a:y|s"], "set a: 2 members: x, y"),
-        (["_sc|a|0", "_sc|a|2"], "service_check a: 2 statuses: 0, 2"),
+        (["_sc|a|0", "_sc|a|2"], "service_check a: 2 statuses: 0 (healthy), 2 (critical)"),
         (["_e{1,2}:a|hi"], "event a: 1 text: 'hi'"),
     ],
 )

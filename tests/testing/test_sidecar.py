@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from calls import record_everything
@@ -309,6 +310,20 @@ def test_wait_for_fails_with_what_came(sidecar, client):
     client.incr("jobs")
     with pytest.raises(AssertionError, match=r"^expected 3 lines, and received 1 in 0.05 s$"):
         sidecar.wait_for(lines=3, timeout=0.05)
+
+
+def test_wait_for_fails_in_frozen_time(sidecar, monkeypatch):
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        assert sum(pauses) < 100, "it waits for ever"
+
+    frozen = SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep)
+    monkeypatch.setattr("vitald.testing.sidecar.time", frozen)
+    with pytest.raises(AssertionError, match=r"^expected 1 lines, and received 0 in 5 s$"):
+        sidecar.wait_for(lines=1, timeout=5)
+    assert 5 <= sum(pauses) < 5.1
 
 
 def test_a_child_of_a_fork_is_received_and_leaves_its_parents_sidecar_alone(sidecar, client):

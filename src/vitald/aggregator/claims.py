@@ -11,6 +11,8 @@ A client claims what it handed to its socket, and marks every datagram with the 
   was once seen stays.
 - The claims of a client that began before the book speak of a past that nobody kept. All of it
   counts as arrived that may have: a claim in one slot covers what had arrived by the one before.
+- At the series limit the stamps of a client may have become nobody's, unless it has a series of its
+  own. So a client without stamps in such a slot is, once it says something, one from before.
 """
 
 from __future__ import annotations
@@ -105,13 +107,17 @@ class Balance:
 
 @dataclass(slots=True)
 class ClientBook:
-    """One client's account; `dropped` is what it says it dropped itself, by reason."""
+    """One client's account; `dropped` is what it says it dropped itself, by reason.
+
+    `is_doubtful` says that something of it may have arrived as nobody's.
+    """
 
     client: str
     last_seen: float = 0.0
     samples: Balance = field(default_factory=Balance)
     datagrams: Balance = field(default_factory=Balance)
     dropped: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    is_doubtful: bool = False
 
     def enter(self, said: _Said, end: float, *, is_new: bool) -> None:
         """Enter what one slot that ended at `end` had of this client."""
@@ -188,12 +194,17 @@ class Claims:
         """Enter what one slot that ended at `end` has of clients; each slot once."""
         said, is_crowded = _read(rows)
         newcomers = []
+        if is_crowded:
+            self._doubt(said)
         for client, one in said.items():
-            book = self._books.pop(client, None)
-            if book is not None:
-                self._books[client] = book
+            book = self._books.get(client)
+            if book is not None and not book.is_doubtful:
+                self._books[client] = self._books.pop(client)
                 self._enter(book, one, end)
-            elif not is_crowded or one.datagrams:
+                continue
+            if book is not None:
+                self._forget(book)
+            if not is_crowded or one.datagrams:
                 newcomers.append(client)
         self._untracked = 0
         # The engines have no order in common.
@@ -204,10 +215,17 @@ class Claims:
             else:
                 self._untracked += 1
                 self._complete_since = max(self._complete_since, end)
+        if is_crowded:
+            self._complete_since = max(self._complete_since, end)
         for book in self._books.values():
             book.samples.settle()
             book.datagrams.settle()
         self._forget_silent(end)
+
+    def _doubt(self, said: dict[str, _Said]) -> None:
+        """Mark the clients whose stamps may be among those that the series limit made nobody's."""
+        for client, book in self._books.items():
+            book.is_doubtful |= client not in said or not said[client].datagrams
 
     def _enter(self, book: ClientBook, said: _Said, end: float) -> None:
         started = said.started

@@ -8,6 +8,9 @@ Callers who fill it while the receiver takes everything encode and send from the
 of what nobody takes, a chunk loses a random half of its values, the oldest chunk first, and what
 is left stands for all of it: it goes out with the true share that was kept (`@kept/seen`), so
 counts stay right and quantiles stay unbiased. When nothing is left to halve, chunks are dropped.
+
+A signal handler may raise at any call, and above a caller it does. So each change is prepared
+first and then committed by statements that call nothing: a sample is in one place at any time.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from __future__ import annotations
 import random
 from array import array
 from itertools import compress
+
+from vitald.wire.encode import MIN_RATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,16 +54,19 @@ class Chunk:
     def __init__(self, series: SampleSeries, values: Any) -> None:
         self.series, self.values, self.seen = series, values, len(values)
 
-    def has_taken(self, values: Any) -> bool:
-        """Add values if there is room and nothing was thinned; return whether so."""
+    def takes(self, values: Any) -> bool:
+        """Return whether there is room for values and nothing was thinned; make their types one."""
         length = len(self.values)
         if length != self.seen or length + len(values) > CHUNK:
             return False
         if type(self.values) is not type(values):
             self.values = list(self.values)
-        self.values += values
-        self.seen += len(values)
         return True
+
+    def may_be_thinned(self) -> bool:
+        """Return whether a half is worth its work and stands for no more than a line can say."""
+        kept = len(self.values)
+        return kept >= _WORTH_THINNING and self.series.rate * kept >= 2.0 * MIN_RATE * self.seen
 
     def units(self, size: int) -> Iterator[tuple[bytes, int]]:
         """Yield the lines of what was kept."""
@@ -72,10 +80,12 @@ class Backlog:
     """Chunks, oldest first. Whoever calls holds the flusher's lock.
 
     Nothing here runs a caller's code, so a caller who holds the lock cannot come back to it.
+    `samples` are the values in memory, `waiting` those they stand for. What was thinned is counted
+    when its chunk is taken: one that is dropped before takes all it stood for with it.
     """
 
     def __init__(self, drop: Callable[[str, int], None]) -> None:
-        self.samples = 0
+        self.samples = self.waiting = 0
         self._drop = drop
         self._chunks: list[Chunk] = []
         # The chunk of each series that still takes values.
@@ -90,36 +100,51 @@ class Backlog:
         return self.samples + CHUNK <= LIMIT
 
     def add(self, series: SampleSeries, values: Any) -> None:
-        """Keep values of a series, and make room when there are too many."""
-        if not values:
+        """Move values here: a packed copy of as many as its buffer begins with.
+
+        Make room when there are too many.
+        """
+        count = len(values)
+        if not count:
             return
         chunk = self._open.get(series)
-        if chunk is None or not chunk.has_taken(values):
-            chunk = self._open[series] = Chunk(series, values)
-            self._chunks.append(chunk)
-        self.samples += len(values)
+        if chunk is None or not chunk.takes(values):
+            chunk = Chunk(series, values)
+            self._chunks += (chunk,)
+            self._open[series] = chunk
+        else:
+            chunk.values += values
+            chunk.seen += count
+        self.samples += count
+        self.waiting += count
+        del series.buffer[:count]
         while self.samples > LIMIT:
             self._make_room()
 
     def take(self) -> Chunk | None:
-        """Remove and return the oldest chunk."""
+        """Remove and return the oldest chunk, which goes out now."""
         if not self._chunks:
             return None
         self._next_thinned = max(0, self._next_thinned - 1)
-        return self._remove(0)
+        chunk = self._remove(0)
+        self._drop("thinned", chunk.seen - len(chunk.values))
+        return chunk
 
     def discard(self) -> int:
-        """Forget everything and return the number of samples."""
-        samples, self.samples = self.samples, 0
-        self._chunks.clear()
-        self._open.clear()
+        """Forget everything and return the number of samples it stood for."""
+        samples = self.waiting
+        self._chunks, self._open = [], {}
+        self.samples = self.waiting = 0
         return samples
 
     def _remove(self, index: int) -> Chunk:
-        chunk = self._chunks.pop(index)
-        self.samples -= len(chunk.values)
+        chunk = self._chunks[index]
         if self._open.get(chunk.series) is chunk:
             del self._open[chunk.series]
+        kept = len(chunk.values)
+        del self._chunks[index]
+        self.samples -= kept
+        self.waiting -= chunk.seen
         return chunk
 
     def _make_room(self) -> None:
@@ -127,16 +152,17 @@ class Backlog:
         for _ in range(_LOOKED_AT):
             index = self._next_thinned = self._next_thinned % len(self._chunks)
             chunk = self._chunks[index]
-            before = len(chunk.values)
             self._next_thinned += 1
-            if before >= _WORTH_THINNING:
-                chunk.values = _half_of(chunk.values)
-                thinned = before - len(chunk.values)
-                self.samples -= thinned
-                self._drop("thinned", thinned)
-                return
+            if chunk.may_be_thinned():
+                half = _half_of(chunk.values)
+                kept = len(half)
+                thinned = len(chunk.values) - kept
+                if chunk.series.rate * kept >= MIN_RATE * chunk.seen:
+                    chunk.values = half
+                    self.samples -= thinned
+                    return
         self._next_thinned -= 1
-        self._drop("buffer_full", len(self._remove(self._next_thinned).values))
+        self._drop("buffer_full", self._remove(self._next_thinned).seen)
 
 
 def pack_values(values: list[Any]) -> Any:

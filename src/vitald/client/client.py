@@ -133,16 +133,18 @@ class Client(LineVerbs):
         timestamp: float | None = None,
     ) -> None:
         """Add `count` to a counter; with a `timestamp` (Unix seconds), at that time."""
+        series = None
         try:
             if rate == 1 and timestamp is None:
                 series = self._counters[name if tags is None else spelling(name, tags)]
-                buffer = series.buffer
-                buffer.append(count)
-                if len(buffer) > series.limit:
-                    series.relieve()
-                return
         except Exception:  # noqa: S110  a new name, or arguments that the next lines count
             pass
+        if series is not None:
+            buffer = series.buffer
+            buffer.append(count)
+            if len(buffer) > series.limit:
+                series.relieve()
+            return
         if timestamp is None:
             self._record("c", name, count, rate, tags)
         else:
@@ -196,16 +198,18 @@ class Client(LineVerbs):
             return Gauge(self._bind("g", name, 1, tags, labels)[0])
         if delta:
             value = Delta((value,))
+        series = None
         try:
             if timestamp is None and not labels:
                 series = self._gauges[name if tags is None else spelling(name, tags)]
-                buffer = series.buffer
-                buffer.append(value)
-                if len(buffer) > series.limit:
-                    series.relieve()
-                return None
         except Exception:  # noqa: S110  a new name, or arguments that the next lines count
             pass
+        if series is not None:
+            buffer = series.buffer
+            buffer.append(value)
+            if len(buffer) > series.limit:
+                series.relieve()
+            return None
         if timestamp is None:
             self._record("g", name, value, 1, tags, labels=labels)
         else:
@@ -239,16 +243,18 @@ class Client(LineVerbs):
         self, name: str, delta: float | timedelta, rate: float = 1, *, tags: TagsLike = None
     ) -> None:
         """Add a duration, in milliseconds or as a timedelta."""
+        series = None
         try:
             if rate == 1:
                 series = self._timers[name if tags is None else spelling(name, tags)]
-                buffer = series.buffer
-                buffer.append(delta)
-                if len(buffer) > series.limit:
-                    series.relieve()
-                return
         except Exception:  # noqa: S110  a new name, or arguments that the next line counts
             pass
+        if series is not None:
+            buffer = series.buffer
+            buffer.append(delta)
+            if len(buffer) > series.limit:
+                series.relieve()
+            return
         self._record("ms", name, delta, rate, tags)
 
     def timer(
@@ -318,16 +324,18 @@ class Client(LineVerbs):
         tags: TagsLike,
         labels: dict[str, object] | None,
     ) -> None:
+        series = None
         try:
             if rate == 1 and not labels:
                 series = cache[name if tags is None else spelling(name, tags)]
-                buffer = series.buffer
-                buffer.append(value)
-                if len(buffer) > series.limit:
-                    series.relieve()
-                return
         except Exception:  # noqa: S110  a new name, or arguments that the next line counts
             pass
+        if series is not None:
+            buffer = series.buffer
+            buffer.append(value)
+            if len(buffer) > series.limit:
+                series.relieve()
+            return
         self._record(kind, name, value, rate, tags, labels=labels)
 
     # The client itself.

@@ -41,6 +41,12 @@ _LIMIT = 1000
 # Types whose equal values have equal texts; floats have not (-0.0).
 _PLAIN = frozenset({str, int, bool, type(None)})
 
+# What records through a handle.
+_RECORDING = frozenset({
+    "inc", "dec", "set", "add", "record",
+    "__call__", "__enter__", "__exit__", "__aenter__", "__aexit__",
+})  # fmt: skip
+
 
 class UndeclaredMetric(ValueError):  # noqa: N818  it reads as what happened
     """An ad-hoc call says a name that is not declared, or not for its type."""
@@ -76,8 +82,8 @@ class Metric(_Of[H]):
         self._keys = frozenset(self.tags)
         self._handles: dict[tuple[Any, ...], H] = {}
         self._nowhere: H | None = None
-        if not self.tags:
-            self._handle: H = self.labels()
+        without: Any = _Without(self)
+        self._handle: H = without if self.tags else self.labels()
 
     def labels(self, /, **values: object) -> H:
         """Return the handle of one series; every declared tag needs a value.
@@ -139,15 +145,26 @@ class Metric(_Of[H]):
             self._nowhere = self._bind("", {})
         return self._nowhere
 
-    if not TYPE_CHECKING:  # a checker would take it for any attribute
-
-        def __getattr__(self, name: str) -> Any:
-            if name == "_handle":  # it has tags, and is used without
-                return self._reject(self.check(frozenset()))
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}{{{','.join(self.tags)}}}>"
+
+
+class _Without:
+    """In place of the handle of a metric with tags: recording without them is wrong.
+
+    Looking is not: `inspect` and `unittest.mock` look at whatever there is.
+    """
+
+    __slots__ = ("_metric",)
+
+    def __init__(self, metric: Metric[Any]) -> None:
+        self._metric = metric
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _RECORDING:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        metric: Any = self._metric
+        return getattr(metric._reject(metric.check(frozenset())), name)  # noqa: SLF001
 
 
 class CounterMetric(Metric[Counter]):
@@ -226,7 +243,7 @@ class TimerMetric(Metric[Timer]):
     @property
     def ms(self) -> float | None:
         """The last duration measured, in milliseconds."""
-        return self._handle.ms
+        return None if self.tags else self._handle.ms
 
     def record(self, milliseconds: float | timedelta) -> None:
         """Add a duration, in milliseconds or as a timedelta."""
@@ -234,7 +251,7 @@ class TimerMetric(Metric[Timer]):
 
     def __call__(self, function: F) -> F:
         """Measure every call of `function`."""
-        return self._handle(function)
+        return self._handle.__call__(function)
 
     def __enter__(self) -> Timer:
         return self._handle.__enter__()

@@ -10,6 +10,8 @@ values are dropped and counted. `document` says what a service measures.
 
 from __future__ import annotations
 
+import os
+
 from vitald.client.accounts import Tally
 from vitald.client.declarations import (
     CounterMetric,
@@ -39,7 +41,18 @@ if TYPE_CHECKING:
 
     M = TypeVar("M", bound=Metric[Any])
 
-__all__ = ["Metric", "Metrics", "UndeclaredMetric", "WrongTags"]
+__all__ = [
+    "CounterMetric",
+    "DistributionMetric",
+    "GaugeMetric",
+    "HistogramMetric",
+    "Metric",
+    "Metrics",
+    "SetMetric",
+    "TimerMetric",
+    "UndeclaredMetric",
+    "WrongTags",
+]
 
 # So many different faults are told apart.
 _FAULTS = 100
@@ -57,7 +70,8 @@ class Metrics:
     def __init__(self, client: Client, strict: bool = False) -> None:
         self._client, self.strict = client, strict
         self._declared: dict[str, Metric[Any]] = {}
-        self._faults: dict[str, Tally] = {}
+        # By process: in the child of a fork the parent's tallies may be locked for ever.
+        self._faults: dict[int, dict[str, Tally]] = {}
         self._guard: Any = client
         if strict:
             from vitald.client.strict import StrictClient  # noqa: PLC0415  tests only
@@ -162,7 +176,7 @@ class Metrics:
 
     def faults(self) -> dict[str, int]:
         """Return what was used wrongly, and how often."""
-        return {text: tally.value() for text, tally in self._faults.copy().items()}
+        return {text: tally.value() for text, tally in self._tallies().copy().items()}
 
     def document(self) -> list[dict[str, Any]]:
         """Return name, type, unit, tags and description of every metric, as plain values."""
@@ -186,14 +200,17 @@ class Metrics:
 
     def _refuse(self, error: ValueError) -> None:
         # Without a lock: a signal handler may record, and so may the child of a fork.
-        text = str(error)
-        tally = self._faults.get(text)
+        text, tallies = str(error), self._tallies()
+        tally = tallies.get(text)
         if tally is None:
-            text = text if len(self._faults) < _FAULTS else _OTHERS
-            tally = self._faults.setdefault(text, Tally())
+            text = text if len(tallies) < _FAULTS else _OTHERS
+            tally = tallies.setdefault(text, Tally())
         tally.add(1)
         if self.strict:
             raise error
+
+    def _tallies(self) -> dict[str, Tally]:
+        return self._faults.setdefault(os.getpid(), {})
 
 
 def _row(metric: dict[str, Any]) -> str:

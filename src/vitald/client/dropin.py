@@ -268,6 +268,7 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
         self._family = socket.AF_INET6 if ipv6 else socket.AF_INET
         self._addr: Any = None
         self._waiting: deque[str] = deque(maxlen=_WAITING)
+        self._waiting_pid = os.getpid()
         self._resolver = 0
         self._sock: Any = socket.socket(self._family, socket.SOCK_DGRAM)
         # UDP waits only when the local send queue is full; then a packet is better dropped.
@@ -286,11 +287,13 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
     def close(self) -> None:
         """Close the socket; packets that still wait for an address are dropped."""
         super().close()
+        self._disown_waiting()
         self.dropped += len(self._waiting)
         self._waiting.clear()
 
     def _send(self, data: str) -> None:
         if self._addr is None and self._sock is not None:
+            self._disown_waiting()
             if len(self._waiting) == _WAITING:
                 self._drop()
             self._waiting.append(data)
@@ -302,6 +305,12 @@ class StatsClient(_Tagged, statsd.StatsClient):  # type: ignore[misc]  # statsd 
             self._sock.sendto(data.encode("utf-8", "replace"), self._addr)
         except (OSError, RuntimeError, AttributeError):  # AttributeError: after close()
             self._drop()
+
+    def _disown_waiting(self) -> None:
+        """Forget, in a forked child, the packets that its parent will send."""
+        if self._waiting_pid != os.getpid():
+            self._waiting_pid = os.getpid()
+            self._waiting.clear()
 
     def _has_answer(self) -> bool:
         return self._addr is not None

@@ -41,6 +41,8 @@ class ExactStream(LineSeries):
                 continue
             series, value = one
             series.idle = 0
+            if series.is_overflow:
+                self._owner.accounts.overflowed.add(1)
             unit = series.line_of(value)
             if unit:
                 yield unit, 1

@@ -235,7 +235,7 @@ class Flusher:
             "datagrams": accounts.datagrams.value(),
             "bytes": accounts.bytes.value(),
             "sent": accounts.sent.value(),
-            "waiting": waiting + self.backlog.samples + len(self.outbox),
+            "waiting": waiting + self.backlog.waiting + len(self.outbox),
             "overflowed": overflowed,
             "offenders": self.table.offenders() if overflowed else {},
             "dropped": accounts.drops(),
@@ -248,8 +248,7 @@ class Flusher:
         self._renew()
         self.transport.reset()
         for series in self.table.series:
-            series.discard()
-            series.limit = 0
+            series.renew()
 
     def _run(self) -> None:
         while not self._is_stopping:

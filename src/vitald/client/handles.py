@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import random
+from math import nan
+from sys import _getframe
 from time import perf_counter_ns
 
-from vitald.client.timing import Span, open_spans
+from vitald.client.timing import Span
 from vitald.client.values import Delta, member_text, negative, scaled
 
 TYPE_CHECKING = False
@@ -153,18 +155,23 @@ class Timer(Span):
         milliseconds = self.ms = (perf_counter_ns() - start) / 1e6
         self.record(milliseconds)
 
+    def unopened(self) -> None:
+        """Count a value that is none, as `bad_value`."""
+        self._series.record(nan)
+
     # As in `Span`, with `begin`, `end` and `record` written out.
 
     def __enter__(self) -> Self:
-        if open_spans.get() is None:
+        if not self._blocks:
             try:
                 self._free.pop()
             except IndexError:
                 pass
             else:
+                self._frame = _getframe(1)
                 self._start = perf_counter_ns()
                 return self
-        return super().__enter__()
+        return self._open(_getframe(1))
 
     def __exit__(
         self,
@@ -173,11 +180,15 @@ class Timer(Span):
         trace: TracebackType | None,
     ) -> None:
         now = perf_counter_ns()
-        if open_spans.get() is None and not self._free:
+        if self._free or self._blocks:
+            start = self._close(_getframe(1))
+            if start is None:
+                self.unopened()
+                return
+        else:  # only one block is open
             start = self._start
+            self._frame = None
             self._free.append(None)
-        else:
-            start = self._close()
         milliseconds = self.ms = (now - start) / 1e6
         if self._rate != 1 and random.random() >= self._rate:
             return

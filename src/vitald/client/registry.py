@@ -202,7 +202,11 @@ def clamp(rate: float) -> float:
     """Return the rate within 0 to 1; the receiver clamps at the same lower bound."""
     if rate >= 1:
         return 1
-    return max(float(rate), MIN_RATE) if rate > 0 else 0
+    if rate > 0:
+        return max(float(rate), MIN_RATE)
+    if rate <= 0:
+        return 0
+    raise ValueError("cannot sample: the rate is NaN")
 
 
 def _kinds(aggregate: bool, packed: bool) -> dict[str, type[Series]]:
@@ -253,12 +257,14 @@ def _is_plain(name: object, tags: Any) -> bool:
 def _full_spelling(name: str, rate: float, tags: Any) -> object:
     """Return a key that is the same for the same spelling of any call.
 
-    Values go in as text: the objects may change, and may be equal and have two texts.
+    Values go in as text: the objects may change, and may be equal and have two texts. Their types
+    go in too: bytes are decoded on the wire, and their text is another's.
     """
     if tags is None:
         return (name, rate)
     if isinstance(tags, dict):
-        return (name, rate, *map(str, tags), *map(str, tags.values()))
+        both = [*tags, *tags.values()]
+        return (name, rate, *map(str, both), *map(type, both))
     if isinstance(tags, str):
         return (name, rate, tags)
     return (name, rate, _LISTED, *map(_element, tags))
@@ -267,7 +273,9 @@ def _full_spelling(name: str, rate: float, tags: Any) -> object:
 def _element(tag: Any) -> object:
     if type(tag) is str:
         return tag
-    return (type(tag), tag) if isinstance(tag, str) else tuple(map(str, tag))
+    if isinstance(tag, str):
+        return (type(tag), tag)
+    return (type(tag), *map(str, tag), *map(type, tag))
 
 
 def _drop_one(cache: dict[Any, Any]) -> None:

@@ -121,7 +121,7 @@ class SampleSeries(StreamSeries):
         return super().make_room()
 
     def _put_aside(self) -> None:
-        self._owner.backlog.add(self, pack_values(self.take(CHUNK)))
+        self._owner.backlog.add(self, pack_values(self.buffer[:CHUNK]))
 
 
 class SingleSeries(SampleSeries):

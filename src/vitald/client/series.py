@@ -18,6 +18,8 @@ dropped and counted there.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from vitald.client.values import Delta, add_up, as_number, numbers
 from vitald.wire.encode import clean_member, gauge_values, number, signed
 
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Protocol
 
+    from vitald.client.accounts import Accounts
     from vitald.client.backlog import Backlog
 
     class Owner(Protocol):
         """What a series needs of the flusher."""
 
         lock: Any
+        accounts: Accounts
         lines: Series
         backlog: Backlog
 
@@ -45,8 +49,10 @@ if TYPE_CHECKING:
 # folded. The number bounds the work: about 0.1 ms.
 LIMIT = 2048
 
-# A set that holds more members than this is dropped: nobody has taken it for long.
+# A set that holds more members than this is dropped while nobody takes it; otherwise callers send
+# some of them, a bounded number each. The flusher is woken at half of it.
 _MEMBERS = 65536
+_SENT_BY_CALLER = 256
 
 
 class Series:
@@ -96,7 +102,9 @@ class Series:
     def take(self, at_most: int) -> list[Any]:
         """Remove and return the oldest values; for the holder of the lock."""
         chunk = self.buffer[:at_most]
-        del self.buffer[: len(chunk)]
+        count = len(chunk)
+        # No call comes after this, at which a signal handler could raise.
+        del self.buffer[:count]
         return chunk
 
     def units(self, size: int) -> Iterator[tuple[bytes, int]]:
@@ -180,12 +188,13 @@ class FoldingSeries(Series):
     def units(self, size: int) -> Iterator[tuple[bytes, int]]:  # noqa: ARG002  never a long line
         with self._owner.lock:
             self.fold()
-            samples, self.samples = self.samples, 0
+            samples = self.samples
             try:
                 units = self._encode() if samples else []
             except ValueError:  # the sum of good numbers is out of range
                 units = []
                 self._reject(samples)
+            self.samples = 0
             self._clear()
         for unit in units:
             yield unit, samples
@@ -290,15 +299,63 @@ class SetSeries(FoldingSeries):
         # Handles record text only; what has no text is "".
         bad = chunk.count("")
         # To add a member again changes nothing.
-        self._members.update(dict.fromkeys(chunk))
+        self._members.update(dict.fromkeys(filter(None, chunk)))
         del self.buffer[:count]
         self.samples += count - bad
         self._reject(bad)
-        if len(self._members) > _MEMBERS:
-            self._owner.drop("buffer_full", self.samples)
-            self.samples = 0
-            self._clear()
+
+    def make_room(self) -> list[Any]:
+        self.fold()
+        count = len(self._members)
+        if count > _MEMBERS:
+            return self._give_way(count)
+        if count > _MEMBERS // 2:
+            self._owner.wake()
+        return []
+
+    def hold(self) -> Iterator[None]:
+        yield from super().hold()
+        with self._owner.lock:
+            if len(self._members) > _MEMBERS:
+                self._drop_all()
+
+    def units(self, size: int) -> Iterator[tuple[bytes, int]]:
+        yield from super().units(size)
+        if self.limit:
+            self.limit = LIMIT
+
+    def encode(self, values: Any, size: int) -> Iterator[tuple[bytes, int]]:  # noqa: ARG002
+        for member in values:
+            yield self._line(clean_member(member)), 1
+
+    def _give_way(self, count: int) -> list[str]:
+        """Return what the caller sends; all is dropped while nobody takes it."""
+        owner = self._owner
+        if owner.is_blocked():
+            self._drop_all()
+            return []
+        owner.wake()
+        # From now on fewer are added between two turns of callers than each of them sends.
+        self.limit = _SENT_BY_CALLER // 2
+        given = list(islice(self._members, min(_SENT_BY_CALLER, count)))
+        given_count = len(given)
+        try:
+            for member in given:
+                del self._members[member]
+        except BaseException:  # a signal handler's
+            self._members.update(dict.fromkeys(given))
+            raise
+        # Each was recorded at least once; the other times stay with the rest.
+        self.samples -= given_count
+        return given
+
+    def _drop_all(self) -> None:
+        samples, self.samples = self.samples, 0
+        self._clear()
+        self._owner.drop("buffer_full", samples)
 
     def _encode(self) -> list[bytes]:
-        members = dict.fromkeys(map(clean_member, filter(None, self._members)))
-        return [self.before + member.encode() + self.after for member in members]
+        return list(map(self._line, dict.fromkeys(map(clean_member, self._members))))
+
+    def _line(self, member: str) -> bytes:
+        return self.before + member.encode() + self.after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vitald.client.declarations import UndeclaredMetric
+from vitald.client.registry import settled
 from vitald.client.tags import canonical
 
 TYPE_CHECKING = False
@@ -35,9 +36,16 @@ class StrictClient:
         if name not in _VERBS:
             return verb
 
-        def checked(metric: str, *arguments: Any, **options: Any) -> Any:
-            self._check(_TYPES.get(name, name), metric, options)
-            return verb(metric, *arguments, **options)
+        def checked(*arguments: Any, **options: Any) -> Any:
+            if options.get("tags") is not None:
+                # Once: a generator has them once.
+                options["tags"] = settled(options["tags"], None)
+            if arguments:
+                self._check(_TYPES.get(name, name), arguments[0], options)
+            elif "name" in options:
+                others = {key: one for key, one in options.items() if key != "name"}
+                self._check(_TYPES.get(name, name), options["name"], others)
+            return verb(*arguments, **options)
 
         return checked
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Every int of so many bits is within the range of a double.
 _DOUBLE_BITS = 1023
+_TOO_LARGE = 1 << _DOUBLE_BITS
 
 
 class Delta(tuple[float]):
@@ -99,8 +100,8 @@ def plain_texts(values: Any) -> list[str] | None:
     if not {int, float}.issuperset(map(type, values)):
         return None
     try:
-        if not isfinite(sum(values)):
-            return None
-    except OverflowError:
+        # Of their sizes: huge numbers of opposite signs add up to a small one. NaN is never less.
+        is_plain = sum(map(abs, values)) < _TOO_LARGE
+    except OverflowError:  # an int beyond every double, and a float
         return None
-    return list(map(repr, values))
+    return list(map(repr, values)) if is_plain else None

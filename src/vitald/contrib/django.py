@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def _client() -> Client:
     from vitald.client import Client  # noqa: PLC0415  when it is first used
 
-    url = getattr(settings, "VITALD_URL", None)
+    url = getattr(settings, "VITALD_URL", None) or None  # empty is unset, as in the environment
     place = {} if url else _given(host="STATSD_HOST", port="STATSD_PORT")
     options = _given(prefix="STATSD_PREFIX", datagram_size="STATSD_MAXUDPSIZE")
     return _built(Client, {"url": url, **place, **options})
@@ -124,13 +124,19 @@ class MetricsMiddleware:
             return
         stream = _Stream(response)
         close = response.close
+        is_over = False
 
         def close_and_record() -> None:
+            nonlocal is_over
+            if is_over:
+                close()
+                return
+            # First, as what is closed may close the response.
+            is_over = True
             try:
                 close()
             finally:
                 self._record(request, stream.status(), start)
-                response.close = close  # a second call records nothing
 
         response.close = close_and_record
 

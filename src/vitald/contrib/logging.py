@@ -47,9 +47,11 @@ class MetricsHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Count the record."""
         try:
-            self._counters[record.name, record.levelno]()
-        except KeyError:
-            self._bind(record.name, record.levelno)()
+            try:
+                count = self._counters[record.name, record.levelno]
+            except KeyError:
+                count = self._bind(record.name, record.levelno)
+            count()
         except Exception:  # a record made by hand may hold anything
             self.handleError(record)
 

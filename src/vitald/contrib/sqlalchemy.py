@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,6 +62,8 @@ class Instrumentation:
         # Only this pool has a size that it may exceed.
         self._size = engine.pool.size() if isinstance(engine.pool, QueuePool) else None
         self._records: set[Any] = set()
+        # An engine may be instrumented for several clients, which share its executions' contexts.
+        self._started = sys.intern(f"vitald_started_{id(self)}")
         self._pid = os.getpid()
         self._listeners: list[tuple[Any, str, Callable[..., None]]] = [
             (engine, "before_cursor_execute", self._on_start),
@@ -85,14 +88,14 @@ class Instrumentation:
         self, _conn: Any, _cursor: Any, _text: Any, _args: Any, context: Any, _: Any
     ) -> None:
         if context is not None:
-            context.vitald_started = perf_counter_ns()
+            setattr(context, self._started, perf_counter_ns())
 
     def _on_end(
         self, _conn: Any, _cursor: Any, text: str, _args: Any, context: Any, _: Any
     ) -> None:
-        started = getattr(context, "vitald_started", None)
+        started = getattr(context, self._started, None)
         if started is not None:
-            context.vitald_started = None
+            setattr(context, self._started, None)
             handles = self._handles[_kind(text, context)]
             handles.executed()
             handles.took((perf_counter_ns() - started) / 1e9)
@@ -104,9 +107,9 @@ class Instrumentation:
             return
         handles = self._handles[_kind(text, context)]
         handles.failed()
-        started = getattr(context, "vitald_started", None)
+        started = getattr(context, self._started, None)
         if started is not None:
-            context.vitald_started = None  # type: ignore[union-attr]
+            setattr(context, self._started, None)
             handles.executed()
             handles.took((perf_counter_ns() - started) / 1e9)
 

@@ -67,8 +67,8 @@ class Recorder:
             method = _OTHER
         if not isinstance(route, str) or not route:
             route = UNMATCHED
-        if not isinstance(status, str) and not _is_code(status):
-            status = _OTHER
+        if not isinstance(status, str):
+            status = _code(status)
         key = (method, route, status)
         found = self._handles.get(key)
         if found is None:
@@ -110,5 +110,8 @@ def no_route(_: Any) -> None:
     """Know no route."""
 
 
-def _is_code(status: object) -> bool:
-    return isinstance(status, int) and 100 <= status <= 999
+def _code(status: object) -> int | str:
+    """Return a code as a plain number: what the text of an enum's member is, depends on Python."""
+    if isinstance(status, int) and 100 <= status <= 999:
+        return int(status)
+    return _OTHER

@@ -78,10 +78,12 @@ class _Request:
         self._is_over = False
         self._start = perf_counter_ns()
 
-    def start_response(self, status: str, *rest: Any) -> Any:
+    def start_response(self, status: object, *rest: Any, **named: Any) -> Any:
         """Pass it on; of several calls (PEP 3333: after an error) the last counts."""
-        write = self._start_response(status, *rest)
-        self.status = int(status[:3]) if status[:3].isdecimal() else None
+        write = self._start_response(status, *rest, **named)
+        # A server may take a status that is no text, so it is no reason to fail here.
+        code = status[:3] if isinstance(status, str) else ""
+        self.status = int(code) if code.isdecimal() else None
         return write
 
     def end(self, status: object) -> None:

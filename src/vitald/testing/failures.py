@@ -6,13 +6,21 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, NamedTuple
 
 from vitald.testing.matchers import common_tags, tags_match, tags_text
-from vitald.testing.records import gather, total
+from vitald.testing.records import (
+    EVENT,
+    SERVICE_CHECK,
+    Recorded,
+    gather,
+    number_text,
+    status_text,
+    total,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vitald.testing.matchers import TagsWanted
-    from vitald.testing.records import Record, Recorded
+    from vitald.testing.records import Record
 
 _MOST_SHOWN = 50
 # Names less alike than this are not a misspelling of each other.
@@ -20,12 +28,16 @@ _ALIKE = 0.6
 
 
 class Wanted(NamedTuple):
-    """What was expected; `outcome` says of what values, for people."""
+    """What was expected; `outcome` says of what values, for people.
+
+    `fields` are those of an event or a service check that were compared.
+    """
 
     name: str | None
     type: str | None
     tags: TagsWanted
     outcome: str = ""
+    fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         words = [word for word in (self.type, self.name) if word]
@@ -44,9 +56,9 @@ def unmet(
     """Return the message of an expectation that failed; `found` are its records, of all."""
     lines = [f"expected {wanted}"]
     if found:
-        lines += [f"   found {series}" for series in gather(found)[:_MOST_SHOWN]]
+        lines += [f"   found {text}" for text in _compared(wanted, found)[:_MOST_SHOWN]]
         if wanted.type == "counter" and len(gather(found)) > 1:
-            lines.append(f"   which is a total of {total(found):.15g}")
+            lines.append(f"   which is a total of {number_text(total(found))}")
     else:
         nearest = _nearest(wanted, gather(records))
         lines.append(f" nearest {nearest}" if nearest else " nothing like it was recorded")
@@ -58,6 +70,22 @@ def unwanted(wanted: Wanted, found: Sequence[Record], dropped: Mapping[str, int]
     lines = [f"expected no {wanted}"]
     lines += [f"   found {series}" for series in gather(found)[:_MOST_SHOWN]]
     return "\n".join(lines + _dropped(dropped))
+
+
+def _compared(wanted: Wanted, found: Sequence[Record]) -> list[str]:
+    """Return what was found with all that it was compared by."""
+    if wanted.type not in {EVENT, SERVICE_CHECK}:
+        return list(map(str, gather(found)))
+    return [f"{Recorded(one).title}: {_fields(one, wanted.fields)}" for one in found]
+
+
+def _fields(record: Record, names: Sequence[str]) -> str:
+    if record.type == EVENT:
+        texts = [f"text {record.value!r}"]
+    else:
+        texts = [f"status {status_text(record.value)}"]
+    texts += [f"{name} {record.fields[name]!r}" for name in names]
+    return ", ".join(texts)
 
 
 def _everything(records: Sequence[Record], dropped: Mapping[str, int]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vitald.client import lifecycle
 from vitald.client.flusher import Flusher
+from vitald.client.series import LIMIT
 from vitald.client.transport import SENT, Transport
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ class InlineFlusher(Flusher):
 
     __slots__ = ()
 
+    def relieve(self, series: Series) -> None:
+        if series.limit == 0 and not self.is_closed:
+            # Without a thread, too: over its limit a series wakes whoever makes the pass.
+            series.limit = LIMIT
+        else:
+            super().relieve(series)
+
     def wake(self) -> None:
         # Not while a pass is made: a signal handler may be above it.
         if not self._pass_lock.locked() and self._has_news():
@@ -58,10 +66,10 @@ class IdleFlusher(Flusher):
         # The limit stays 0, so that every value comes here.
         series.discard()
 
-    def flush(self, timeout: float) -> bool:  # noqa: ARG002  nothing ever waits
+    def flush(self, timeout: float | None) -> bool:  # noqa: ARG002  nothing ever waits
         return True
 
-    def close(self, timeout: float) -> bool:  # noqa: ARG002  there is nothing to close
+    def close(self, timeout: float | None) -> bool:  # noqa: ARG002  there is nothing to close
         self.is_closed = True
         return True
 

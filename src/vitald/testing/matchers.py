@@ -47,7 +47,7 @@ class _Approx:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"{self._number:g} ± {self._tolerance:g}"
+        return f"{self._number:.15g} ± {self._tolerance:g}"
 
 
 def approx(number: float, *, rel: float = 1e-6, abs: float = 0.0) -> Any:  # noqa: A002  pytest's word

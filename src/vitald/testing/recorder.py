@@ -19,6 +19,8 @@ from vitald.testing.records import (
     gather,
     level,
     read_lines,
+    status_of,
+    status_text,
     total,
 )
 from vitald.wire.encode import clean_member
@@ -101,16 +103,16 @@ class RecordingClient(Client):
     def assert_timing(
         self,
         name: str,
-        milliseconds: object = ANY,
+        ms: object = ANY,
         *,
         count: object = None,
         tags: TagsWanted = None,
     ) -> None:
         """Assert that a timer has such a sample, or `count` of them; a timedelta is one, too."""
         __tracebackhide__ = True
-        if isinstance(milliseconds, timedelta):
-            milliseconds = milliseconds.total_seconds() * 1000.0
-        self._assert_sample(Wanted(name, "timer", tags), milliseconds, count)
+        if isinstance(ms, timedelta):
+            ms = ms.total_seconds() * 1000.0
+        self._assert_sample(Wanted(name, "timer", tags), ms, count)
 
     def assert_histogram(
         self, name: str, value: object = ANY, *, count: object = None, tags: TagsWanted = None
@@ -152,10 +154,13 @@ class RecordingClient(Client):
     def assert_service_check(
         self, name: str, status: object = ANY, *, tags: TagsWanted = None, **fields: object
     ) -> None:
-        """Assert that such a service check was recorded; see `Client.service_check`."""
+        """Assert that such a service check was recorded; see `Client.service_check`.
+
+        `status` is a number or its name: healthy, warning, critical, unknown.
+        """
         __tracebackhide__ = True
         _check_fields(fields, ServiceCheck._fields)
-        self._assert_one(Wanted(name, SERVICE_CHECK, tags), "status", status, fields)
+        self._assert_one(Wanted(name, SERVICE_CHECK, tags), "status", status_of(status), fields)
 
     # Nothing.
 
@@ -185,9 +190,10 @@ class RecordingClient(Client):
         self, wanted: Wanted, word: str, value: object, fields: dict[str, object]
     ) -> None:
         __tracebackhide__ = True
-        texts = [f"{key} {one!r}" for key, one in ((word, value), *fields.items())]
+        shown = status_text(value) if word == "status" else repr(value)
+        texts = [f"{word} {shown}", *(f"{key} {one!r}" for key, one in fields.items())]
         self._assert(
-            wanted._replace(outcome=", ".join(texts)),
+            wanted._replace(outcome=", ".join(texts), fields=tuple(fields)),
             lambda found: any(
                 value == record.value
                 and all(one == record.fields[key] for key, one in fields.items())

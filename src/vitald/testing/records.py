@@ -8,6 +8,7 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from vitald.metric import Event, MetricType
+from vitald.status import Status
 from vitald.testing.matchers import tags_match, tags_text
 from vitald.wire.parse import Rejected, parse_line
 
@@ -136,16 +137,16 @@ class Recorded:
     def outcome(self) -> str:
         """Return for people what its values come to."""
         if self.type == "counter":
-            return f"total {total(self.records):.15g}"
+            return f"total {number_text(total(self.records))}"
         if self.type == "gauge":
-            return f"level {level(self.records):.15g}"
+            return f"level {number_text(level(self.records))}"
         if self.type == "set":
             return _listed("member", self.members)
         if self.type in _SAMPLED:
-            return _listed("value", [f"{value:.15g}" for value in self.values])
+            return _listed("value", [number_text(float(value)) for value in self.values])
         if self.type == EVENT:
             return _listed("text", list(map(repr, self.values)))
-        return _listed("status", list(map(str, self.values)))
+        return _listed("status", list(map(status_text, self.values)))
 
 
 def gather(records: Iterable[Record]) -> list[Recorded]:
@@ -168,6 +169,31 @@ def level(records: Iterable[Record]) -> float:
     for record in records:
         now = now + float(record.value) if record.is_delta else float(record.value)
     return now
+
+
+def number_text(number: float) -> str:
+    """Return a number for people, so that two which differ have two texts."""
+    text = f"{number:.15g}"
+    return text if float(text) == number else repr(number)
+
+
+def status_of(wanted: object) -> object:
+    """Return the number of a status that is named; whatever else is wanted as it is."""
+    if not isinstance(wanted, str):
+        return wanted
+    for status in Status:
+        if status.word == wanted.lower():
+            return status.value
+    words = ", ".join(status.word for status in Status)
+    raise ValueError(f"cannot look for status {wanted!r}: it is none of {words}")
+
+
+def status_text(status: object) -> str:
+    """Return a service check's status for people: `2 (critical)`."""
+    for known in Status:
+        if isinstance(status, int) and status == known:
+            return f"{known.value} ({known.word})"
+    return repr(status)
 
 
 def _listed(noun: str, texts: list[str]) -> str:
